@@ -1,0 +1,31 @@
+#include "binding/handles.h"
+
+#include <utility>
+
+namespace mmcb::binding {
+
+Status HandleTable::add(std::shared_ptr<Store> store, bool read_only, Handle** handle) {
+  if (handles_.size() > 0x7fffffff) return Status(Code::kNoMemory, "this thread has opened too many stores");
+  auto added = std::make_unique<Handle>();
+  added->number = static_cast<int32_t>(handles_.size());
+  added->engine = &store->engine();
+  added->store = std::move(store);
+  added->pin = added->engine->pins().add_reader();
+  added->read_only = read_only;
+  *handle = added.get();
+  handles_.push_back(std::move(added));
+  return Status();
+}
+
+std::unique_ptr<Handle> HandleTable::take(Handle* handle) { return std::move(handles_[static_cast<size_t>(handle->number)]); }
+
+void Handle::release(napi_env env) {
+  if (listener_id != 0) store->remove_listener(std::exchange(listener_id, 0));
+  if (listener != nullptr && env != nullptr) napi_delete_reference(env, listener);
+  listener = nullptr;
+  for (const auto& reader : readers) engine->close_snapshot(reader.second.snapshot);
+  readers.clear();
+  if (pin != nullptr) engine->pins().remove_reader(std::exchange(pin, nullptr));
+}
+
+}  // namespace mmcb::binding

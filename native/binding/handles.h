@@ -1,0 +1,72 @@
+// Handle: what one open() of a store is to one environment. HandleTable: from the number that JavaScript holds to it.
+//
+// A store is shared by all who opened it, in every thread; a handle and its reader pin belong to one environment alone.
+//
+// Thread safety: the environment's thread only. Operations running elsewhere hold the store, never the handle.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "binding/api.h"
+#include "core/store.h"
+
+namespace mmcb::binding {
+
+// An entry version that a reader goes on seeing.
+struct Reader {
+  Engine::Snapshot snapshot;
+  uint64_t offset = 0;
+};
+
+struct Handle {
+  int32_t number = 0;
+  std::shared_ptr<Store> store;
+  Engine* engine = nullptr;
+  ReaderPin* pin = nullptr;
+  bool read_only = false;
+  Status last;  // of the latest failed call
+
+  // Operations that have not called back yet. Once 0, the closing one may begin.
+  uint32_t pending = 0;
+  int32_t closing = 0;  // number of the operation that closes it; 0: none
+
+  std::unordered_map<int32_t, Reader> readers;
+  int32_t next_reader = 1;
+
+  napi_ref listener = nullptr;
+  uint64_t listener_id = 0;
+
+  // Ends everything but the store: readers, events, the pin. `env` is null when the environment is ending, which takes
+  // care of references itself. Precondition: no view of this handle is left.
+  void release(napi_env env);
+};
+
+class HandleTable {
+ public:
+  // Numbers are not used twice, so that one kept after close() never names another store. 0 is never a handle.
+  // kNoMemory once 2^31 were given.
+  Status add(std::shared_ptr<Store> store, bool read_only, Handle** handle);
+
+  Handle* find(int32_t number) const {
+    const auto index = static_cast<uint32_t>(number);
+    return index < handles_.size() ? handles_[index].get() : nullptr;
+  }
+
+  // Takes it out of the table: from now on the number is unknown.
+  std::unique_ptr<Handle> take(Handle* handle);
+
+  template <typename Visit>
+  void for_each(Visit&& visit) {
+    for (auto& handle : handles_) {
+      if (handle) visit(*handle);
+    }
+  }
+
+ private:
+  std::vector<std::unique_ptr<Handle>> handles_ = std::vector<std::unique_ptr<Handle>>(1);
+};
+
+}  // namespace mmcb::binding

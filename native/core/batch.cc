@@ -1,0 +1,304 @@
+#include "core/batch.h"
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+
+#include "core/digest.h"
+#include "core/journal.h"
+#include "core/stores.h"
+
+namespace mmcb {
+namespace {
+
+void append_store(std::vector<std::byte>& list, uint64_t offset, const void* bytes, uint32_t length) {
+  const size_t at = list.size();
+  list.resize(at + JournalStore::kSize + align8(length));
+  encode(JournalStore{offset, length}, list.data() + at);
+  std::memcpy(list.data() + at + JournalStore::kSize, bytes, length);
+}
+
+}  // namespace
+
+Batch::~Batch() {
+  if (committed_) return;
+  for (const Change& change : changes_) {
+    if (!change.existed) engine_.slots_.abandon(change.address);
+  }
+}
+
+std::string Batch::name_of(const Key& key) {
+  std::string name(1, static_cast<char>(key.kind));
+  return name.append(reinterpret_cast<const char*>(key.bytes.data()), key.bytes.size());
+}
+
+Batch::Change* Batch::pending(Address address) {
+  const auto at = by_address_.find(address.to_integer());
+  return at == by_address_.end() ? nullptr : &changes_[at->second];
+}
+
+Batch::Change* Batch::pending(const Key& key) {
+  const auto at = by_key_.find(name_of(key));
+  return at == by_key_.end() ? nullptr : &changes_[at->second];
+}
+
+void Batch::remember(Change change, const Key& key) {
+  by_address_[change.address.to_integer()] = changes_.size();
+  if (key.kind != Kind::kPlain) {
+    by_key_[name_of(key)] = changes_.size();
+    change.key.assign(reinterpret_cast<const char*>(key.bytes.data()), key.bytes.size());
+  }
+  changes_.push_back(std::move(change));
+}
+
+// Writes the (next) new version of a change. One written earlier in this batch stays behind, never to be seen.
+Status Batch::write_version(Change& change, Bytes data) {
+  EntryHeader header = change.header;
+  header.data_size = static_cast<uint32_t>(data.size());
+  header.capacity = engine_.capacity_for(header.key_size, data.size());
+  header.version++;
+  MMCB_TRY(engine_.place_entry(Stream::kFresh, &header, &change.place));
+  engine_.fill(change.place, &header, {reinterpret_cast<const std::byte*>(change.key.data()), change.key.size()}, data);
+  if (MMCB_BUG(kBatchPublishesEarly)) engine_.publish(change.place, header);
+  change.header = header;
+  return Status();
+}
+
+Status Batch::prepare(BatchOperation& operation) {
+  using Type = BatchOperation::Type;
+  const bool keyed = operation.type == Type::kSet || operation.type == Type::kDelete;
+  const Key key = keyed ? operation.key : Key{};
+  const bool writes = operation.type != Type::kRemove && operation.type != Type::kDelete;
+  if (writes) MMCB_TRY(engine_.check_sizes(key, operation.data));
+
+  // What the address or key stands for after the operations before this one.
+  Change* change = nullptr;
+  if (operation.type != Type::kAdd) change = keyed ? pending(key) : pending(operation.address);
+  if (change == nullptr && operation.type != Type::kAdd) {
+    Engine::Found found;
+    Status status = keyed ? engine_.locate(key, &found) : engine_.locate(operation.address, &found);
+    if (status.ok()) {
+      // The same entry may have been named the other way before.
+      change = pending(found.address);
+      if (change == nullptr) {
+        Change fresh;
+        fresh.address = found.address;
+        fresh.existed = true;
+        fresh.old = found;
+        fresh.header = found.header;
+        const Key its_key{found.header.kind, engine_.key_of(found)};
+        remember(std::move(fresh), its_key);
+        change = &changes_.back();
+      }
+    } else if (status.code() != Code::kNotFound) {
+      return status;
+    }
+  }
+  const bool exists = change != nullptr && !change->ends;
+
+  if (!writes) {
+    if (!exists) return Status(Code::kNotFound, "no entry has this address: it was removed or never given out");
+    change->ends = true;
+    if (change->header.kind != Kind::kPlain) {
+      by_key_.erase(name_of({change->header.kind, {reinterpret_cast<const std::byte*>(change->key.data()), change->key.size()}}));
+    }
+    removes_++;
+    return Status();
+  }
+  if (exists) {
+    operation.address = change->address;
+    updates_++;
+    return write_version(*change, operation.data);
+  }
+  if (operation.type == Type::kUpdate) {
+    return Status(Code::kNotFound, "no entry has this address: it was removed or never given out");
+  }
+  Change fresh;
+  MMCB_TRY(engine_.slots_.acquire(&fresh.address));
+  fresh.header.slot = fresh.address.slot;
+  fresh.header.generation = fresh.address.generation;
+  fresh.header.kind = key.kind;
+  fresh.header.key_size = static_cast<uint16_t>(key.bytes.size());
+  remember(std::move(fresh), key);
+  operation.address = changes_.back().address;
+  adds_++;
+  return write_version(changes_.back(), operation.data);
+}
+
+Status Batch::prepare_removal(const Engine::Found& found) {
+  Change change;
+  change.address = found.address;
+  change.existed = true;
+  change.ends = true;
+  change.old = found;
+  change.header = found.header;
+  remember(std::move(change), {found.header.kind, engine_.key_of(found)});
+  removes_++;
+  return Status();
+}
+
+Status Batch::arm(const std::vector<std::byte>& list) {
+  Engine& e = engine_;
+  if (e.journal_.fits_list(list.size())) {
+    e.journal_.arm_stores(list.data(), list.size());
+    return Status();
+  }
+  if (list.size() > kMaxDataSize) return Status(Code::kTooLarge, "the batch is too long; split it");
+  EntryHeader header;
+  header.kind = Kind::kRedoList;
+  header.data_size = static_cast<uint32_t>(list.size());
+  header.capacity = static_cast<uint32_t>(align8(list.size()));
+  Place place;
+  MMCB_TRY(e.place_entry(Stream::kFresh, &header, &place));
+  e.fill(place, &header, {}, list);
+  e.publish(place, header);
+  e.journal_.arm_redo_list(place.offset);
+  return Status();
+}
+
+Status Batch::commit() {
+  Engine& e = engine_;
+  std::vector<std::byte> list;
+  uint64_t digest = e.digest_;
+  uint64_t inserts[2] = {0, 0};
+  for (const Change& change : changes_) {
+    const EntryHeader& h = change.header;
+    if (!change.ends) {
+      append_store(list, change.place.offset, &h.crc, sizeof h.crc);
+      digest += digest_of(h);
+      if (!change.existed && h.kind != Kind::kPlain) inserts[h.kind == Kind::kIntKey ? 0 : 1]++;
+    }
+    if (change.existed) {
+      const uint32_t segment = e.segments_.index_of(change.old.offset);
+      const uint64_t word = encode_mark(e.seed_, segment, e.segments_.at(segment).incarnation, change.old.header.ordinal,
+                                        e.open_epoch_.load(std::memory_order_relaxed));
+      append_store(list, e.mark_offset_of(change.old), &word, sizeof word);
+      digest -= digest_of(change.old.header);
+    }
+  }
+  // What can fail comes before the commit.
+  if (inserts[0] != 0) MMCB_TRY(e.ints_.reserve(e.ints_.size() + inserts[0]));
+  if (inserts[1] != 0) MMCB_TRY(e.strings_.reserve(e.strings_.size() + inserts[1]));
+  e.announce_digest(digest);
+  if (Status status = arm(list); !status.ok()) {
+    e.announce_digest(e.digest_);
+    return status;
+  }
+  Journal::apply(e.volume_.at(0), list.data(), list.size());
+  MMCB_STEP(kJournalApplied);
+  e.journal_.clear();
+
+  committed_ = true;
+  for (const Change& change : changes_) {
+    const EntryHeader& h = change.header;
+    const Key key{h.kind, {reinterpret_cast<const std::byte*>(change.key.data()), change.key.size()}};
+    const uint32_t old_segment = change.existed ? e.segments_.index_of(change.old.offset) : 0;
+    if (change.ends) {
+      if (!change.existed) {
+        e.slots_.abandon(change.address);
+        continue;
+      }
+      if (h.kind != Kind::kPlain) e.index_for(h.kind).erase(e.word_of(key), change.old.offset);
+      e.slots_.release(change.address);
+    } else {
+      e.slots_.publish(change.address, change.place.offset);
+      e.account_new(change.place.segment, h);
+      if (h.kind != Kind::kPlain) {
+        if (change.existed) {
+          e.index_for(h.kind).move(e.word_of(key), change.old.offset, change.place.offset);
+        } else if (Status status = e.index_for(h.kind).insert(e.word_of(key), change.place.offset); !status.ok()) {
+          // Room was reserved above; should memory run out all the same, the file is right and the index is not.
+          e.failure_ = Status(Code::kNoMemory, "the key index could not grow");
+          e.failed_.store(true, std::memory_order_relaxed);
+        }
+      }
+    }
+    if (change.existed) e.account_gone(old_segment, change.old.header);
+  }
+  e.settle_digest();
+  for (const Change& change : changes_) {
+    if (change.existed) e.end_if_empty(e.segments_.index_of(change.old.offset));
+  }
+  if (e.slots_.highest_generation() != e.stored_generation_) {
+    e.stored_generation_ = e.slots_.highest_generation();
+    store64(e.volume_.at(kStateGeneration), e.stored_generation_);
+  }
+  e.adds_ += adds_;
+  e.updates_ += updates_;
+  e.relocations_ += updates_;
+  e.removes_ += removes_;
+  return Status();
+}
+
+Status Engine::batch(std::span<BatchOperation> operations) {
+  throttle();
+  std::lock_guard guard(lock_);
+  MMCB_TRY(writable());
+  Batch batch(*this);
+  for (BatchOperation& operation : operations) MMCB_TRY(batch.prepare(operation));
+  return batch.commit();
+}
+
+// Ends every segment instead of every entry: the list is as short as the file has segments.
+Status Batch::clear_all(uint64_t* removed) {
+  Engine& e = engine_;
+  const uint64_t epoch = e.open_epoch_.load(std::memory_order_relaxed);
+  std::vector<std::byte> list;
+  std::vector<uint32_t> ended;
+  for (uint32_t i = 0; i < e.segments_.count(); i++) {
+    const Segment::State state = e.segments_.at(i).state;
+    if (state != Segment::State::kActive && state != Segment::State::kSealed) continue;
+    uint64_t offset;
+    uint64_t word;
+    e.segments_.end_store(i, epoch, &offset, &word);
+    append_store(list, offset, &word, sizeof word);
+    ended.push_back(i);
+  }
+  e.announce_digest(0);
+  if (Status status = arm(list); !status.ok()) {
+    e.announce_digest(e.digest_);
+    return status;
+  }
+  Journal::apply(e.volume_.at(0), list.data(), list.size());
+  MMCB_STEP(kJournalApplied);
+  e.journal_.clear();
+
+  committed_ = true;
+  *removed = 0;
+  uint64_t cursor = 0;
+  Engine::Found found;
+  while (e.next(KindFilter::kAll, &cursor, &found.address, &found.offset)) {
+    found.header = decode_entry_header(e.volume_.at(found.offset));
+    if (found.header.kind != Kind::kPlain) {
+      e.index_for(found.header.kind).erase(e.word_of({found.header.kind, e.key_of(found)}), found.offset);
+    }
+    e.slots_.release(found.address);
+    ++*removed;
+  }
+  for (const uint32_t segment : ended) e.segments_.end(segment, epoch, true);
+  e.count_.store(0, std::memory_order_relaxed);
+  e.data_size_ = 0;
+  e.removes_ += *removed;
+  e.settle_digest();
+  if (e.overwrites_durable()) e.release_space();
+  return Status();
+}
+
+Status Engine::clear(KindFilter kind, uint64_t* removed) {
+  std::lock_guard guard(lock_);
+  MMCB_TRY(writable());
+  Batch batch(*this);
+  *removed = 0;
+  if (count(kind) == 0) return Status();
+  if (count(kind) == count(KindFilter::kAll)) return batch.clear_all(removed);
+  uint64_t cursor = 0;
+  Found found;
+  while (next(kind, &cursor, &found.address, &found.offset)) {
+    MMCB_TRY(locate(found.address, &found));
+    MMCB_TRY(batch.prepare_removal(found));
+    ++*removed;
+  }
+  return batch.commit();
+}
+
+}  // namespace mmcb

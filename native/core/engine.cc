@@ -1,0 +1,274 @@
+// Engine: opening, creating, snapshots, space, statistics.
+#include "core/engine.h"
+
+#include <algorithm>
+#include <memory>
+#include <mutex>
+
+#include "core/recovery.h"
+#include "core/stores.h"
+#include "core/sync_machine.h"
+
+namespace mmcb {
+namespace {
+
+// Far more than files grow to, far less than a process can reserve: a hundred stores fit.
+constexpr uint64_t kDefaultAddressSpace = 1ull << 40;
+// A file left behind by a crash while it was created is all zeros; one longer than this is not ours to judge.
+constexpr uint64_t kMaxBlankFile = 64 << 20;
+
+// Under steady writes with policy 'space' the file is held to live and slack bytes plus this share of them, and these
+// segments for the streams' open ends.
+constexpr uint64_t kSpareShare = 8;
+constexpr uint64_t kSpareSegments = 6;
+// How far ahead of the writers pages are brought in.
+constexpr uint64_t kPrefaultBytes = 32 << 20;
+
+bool is_zero(const std::byte* bytes, uint64_t length) {
+  return std::all_of(bytes, bytes + length, [](std::byte b) { return b == std::byte{0}; });
+}
+
+// All zeros, but for a first superblock that was still being written.
+bool is_blank(const std::byte* bytes, uint64_t length) {
+  const uint64_t first = kSuperblockOffset[1];
+  const uint64_t behind = first + Superblock::kSize;
+  if (length < behind) return is_zero(bytes, length);
+  Superblock ignored;
+  const bool begun = decode(bytes + first, &ignored) == SuperblockVerdict::kUnfinished;
+  return is_zero(bytes, first) && (begun || is_zero(bytes + first, Superblock::kSize)) && is_zero(bytes + behind, length - behind);
+}
+
+}  // namespace
+
+Engine::Engine(Platform& platform)
+    : platform_(platform),
+      volume_(platform),
+      segments_(volume_, platform, pins_),
+      slots_(platform),
+      ints_(platform, pins_, true),
+      strings_(platform, pins_, false) {}
+
+Engine::~Engine() = default;
+
+void Engine::reset_tables() {
+  std::destroy_at(&slots_);
+  std::construct_at(&slots_, platform_);
+  std::destroy_at(&ints_);
+  std::construct_at(&ints_, platform_, pins_, true);
+  std::destroy_at(&strings_);
+  std::construct_at(&strings_, platform_, pins_, false);
+}
+
+Status Engine::open(Platform& platform, const std::string& path, const Options& options, const Progress& progress,
+                    std::unique_ptr<Engine>* engine) {
+  std::unique_ptr<File> file;
+  MMCB_TRY(platform.open(path, options.read_only ? OpenMode::kReadOnly : OpenMode::kReadWrite, &file));
+  return open(platform, path, std::move(file), options, progress, engine);
+}
+
+Status Engine::open(Platform& platform, const std::string& path, std::unique_ptr<File> file, const Options& options,
+                    const Progress& progress, std::unique_ptr<Engine>* result) {
+  if (Status locked = file->lock(options.read_only ? LockMode::kShared : LockMode::kExclusive); !locked.ok()) {
+    if (locked.code() != Code::kLocked) return locked;
+    return Status(Code::kLocked, path + " is open for writing in another process; close it there, or share one process by worker threads");
+  }
+  uint64_t size = 0;
+  MMCB_TRY(file->size(&size));
+
+  std::unique_ptr<Engine> engine(new Engine(platform));
+  engine->path_ = path;
+  engine->options_ = options;
+  engine->identity_ = file->identity();
+  engine->volatile_ = file->is_volatile();
+  const uint64_t wanted = options.address_space != 0 ? options.address_space : std::max(kDefaultAddressSpace, 4 * size);
+  MMCB_TRY(engine->volume_.attach(std::move(file), wanted, std::max<uint64_t>(2 * size, 256 << 20)));
+
+  bool blank = size == 0;
+  if (!blank && size <= kMaxBlankFile) {
+    MMCB_TRY(engine->volume_.map(size, MapMode::kPrivate));
+    blank = is_blank(engine->volume_.at(0), size);
+  }
+  if (blank) {
+    if (options.read_only) return Status(Code::kNotMmcb, path + " is empty; open it for writing first");
+    MMCB_TRY(engine->create(path, size == 0));
+  } else {
+    const uint64_t started = platform.monotonic_ns();
+    MMCB_TRY(Recovery(*engine, size, progress).run());
+    engine->recovery_.milliseconds = static_cast<double>(platform.monotonic_ns() - started) / 1e6;
+  }
+  *result = std::move(engine);
+  return Status();
+}
+
+Status Engine::create(const std::string& path, bool sync_directory) {
+  const uint64_t head = head_size(options_.segment_size, options_.journal_size);
+  if (options_.max_size != 0 && options_.max_size < head + options_.segment_size) {
+    return Status(Code::kInvalidArgument, "maxSize is too small: a file takes at least " +
+                                              std::to_string(head + options_.segment_size) + " bytes");
+  }
+  Superblock& s = superblock_;
+  s.segment_size = options_.segment_size;
+  s.journal_size = options_.journal_size;
+  platform_.random(s.file_id.data(), s.file_id.size());
+  s.created_ms = platform_.wall_clock_ms();
+  seed_ = file_seed(s.file_id);
+
+  const auto undo = [&](Status status) {
+    (void)volume_.file().unmap(volume_.at(0), 0, volume_.size());
+    (void)volume_.file().truncate(0);
+    return status;
+  };
+  // A blank file was mapped to look at it.
+  MMCB_TRY(volume_.file().unmap(volume_.at(0), 0, volume_.size()));
+  MMCB_TRY(volume_.file().truncate(0));
+  if (Status status = volume_.file().allocate(0, head); !status.ok()) return undo(status);
+  if (Status status = volume_.map(head, MapMode::kShared); !status.ok()) return undo(status);
+  MMCB_TRY(segments_.initialize(s.segment_size, head, seed_, options_.max_size));
+  MMCB_TRY(slots_.initialize());
+  MMCB_TRY(ints_.initialize());
+  MMCB_TRY(strings_.initialize());
+  journal_.initialize(&volume_, seed_, s.journal_size, !volatile_);
+  MMCB_STEP(kHeadWritten);
+  if (Status status = SyncMachine(*this).run(); !status.ok()) return undo(status);
+  if (!volatile_ && sync_directory) MMCB_TRY(platform_.sync_directory_of(path));
+  const uint64_t initial = options_.max_size == 0 ? options_.initial_size : std::min(options_.initial_size, options_.max_size);
+  if (Status status = segments_.reserve_file(initial / s.segment_size * s.segment_size); !status.ok()) return undo(status);
+  recovery_.status = RecoveryStatus::kCreated;
+  recovery_.durable_epoch = durable_epoch_.load();
+  return Status();
+}
+
+// ---- Snapshots -----------------------------------------------------------------------------------------------------------------
+
+Status Engine::open_snapshot(Snapshot* snapshot) {
+  std::lock_guard guard(lock_);
+  snapshot->epoch = next_epoch();
+  snapshot->count = count_.load(std::memory_order_relaxed);
+  snapshot->digest = digest_;
+  snapshot->extents.clear();
+  for (uint32_t i = 0; i < segments_.count(); i++) {
+    const Segment& s = segments_.at(i);
+    if (s.state == Segment::State::kActive || s.state == Segment::State::kSealed) {
+      snapshot->extents.push_back({i, s.run_length, s.incarnation, s.used});
+    }
+  }
+  snapshots_.push_back(snapshot->epoch);
+  return Status();
+}
+
+void Engine::close_snapshot(const Snapshot& snapshot) {
+  std::lock_guard guard(lock_);
+  snapshots_.erase(std::find(snapshots_.begin(), snapshots_.end(), snapshot.epoch));
+  release_space();
+}
+
+// ---- Space and failure -----------------------------------------------------------------------------------------------------------
+
+void Engine::release_space() {
+  segments_.release_ended(overwrites_durable() ? kMaxEpoch : durable_epoch_.load(std::memory_order_relaxed),
+                          oldest_snapshot());
+}
+
+Status Engine::trim(bool keep_reserve) {
+  std::lock_guard guard(lock_);
+  release_space();
+  const uint32_t floor = MMCB_BUG(kTruncateBeforeSuperblock) ? 0 : std::max(superblock_.segment_count, syncing_segments_);
+  Status status = segments_.trim(floor, keep_reserve);
+  // The durable superblock still counts segments that are free by now: one more sync point, and they can go, too.
+  if (segments_.could_trim_to(0, keep_reserve) < segments_.count()) note_change();
+  return status;
+}
+
+bool Engine::could_trim_more(bool keep_reserve) const {
+  std::lock_guard guard(lock_);
+  return segments_.could_trim_to(0, keep_reserve) < segments_.count();
+}
+
+void Engine::set_space_listener(SpaceListener* listener) {
+  std::lock_guard guard(lock_);
+  space_listener_ = listener;
+  if (listener == nullptr) {
+    throttled_.store(false);
+    segments_.set_observer(nullptr);
+    return;
+  }
+  segments_.set_observer([this](bool grew) {
+    if (!grew) {
+      space_listener_->segment_taken();
+    } else if (options_.compaction == CompactionPolicy::kSpace && is_space_short()) {
+      throttled_.store(true, std::memory_order_release);
+      space_listener_->space_short();
+    }
+  });
+}
+
+// Under lock_ or from the maintenance thread, where being a little out of date does no harm.
+bool Engine::is_space_short() const {
+  const uint64_t file = segments_.file_bytes() - segments_.head();
+  const uint64_t wanted = segments_.live_and_slack();
+  return file > wanted + wanted / kSpareShare + kSpareSegments * segments_.segment_size();
+}
+
+void Engine::prefault() {
+  std::vector<uint32_t> next;
+  {
+    std::lock_guard guard(lock_);
+    next = segments_.next_unfaulted(static_cast<uint32_t>(kPrefaultBytes / segments_.segment_size()));
+  }
+  // Without the lock: a segment that is taken or given back meanwhile is not harmed, the hint just comes to nothing.
+  for (const uint32_t segment : next) {
+    volume_.populate(segments_.offset_of(segment), segments_.segment_size(), Populate::kWrite);
+  }
+}
+
+void Engine::poison(Status status) {
+  std::lock_guard guard(lock_);
+  failure_ = std::move(status);
+  failed_.store(true, std::memory_order_relaxed);
+  failed_syncs_++;
+  store64(volume_.at(kStateFailed), kFailedMark);
+  MMCB_STEP(kFailureMarked);
+}
+
+Status Engine::failure() const {
+  std::lock_guard guard(lock_);
+  return failure_;
+}
+
+bool Engine::has_unsynced_changes() const { return dirty_.load(std::memory_order_relaxed); }
+
+// ---- Statistics ----------------------------------------------------------------------------------------------------------------------
+
+Stats Engine::stats() const {
+  std::lock_guard guard(lock_);
+  const Segments::Totals totals = segments_.totals();
+  Stats s;
+  s.count = count_.load(std::memory_order_relaxed);
+  s.int_count = ints_.size();
+  s.string_count = strings_.size();
+  s.removed_count = totals.ordinals > s.count ? totals.ordinals - s.count : 0;
+  s.data_size = data_size_;
+  s.entry_size = segments_.live_and_slack();
+  s.live_bytes = totals.live_bytes;
+  s.slack_bytes = totals.slack_bytes;
+  s.garbage_bytes = totals.garbage_bytes;
+  s.free_bytes = totals.free_bytes;
+  s.file_size = segments_.file_bytes();
+  s.segment_size = segments_.segment_size();
+  s.segments = segments_.count();
+  s.adds = adds_;
+  s.updates = updates_;
+  s.removes = removes_;
+  s.updates_in_place = updates_in_place_;
+  s.relocations = relocations_;
+  s.compactions = compactions_;
+  s.compacted_entries = compacted_entries_;
+  s.syncs = syncs_;
+  s.failed_syncs = failed_syncs_;
+  s.open_epoch = open_epoch_.load(std::memory_order_relaxed);
+  s.durable_epoch = durable_epoch_.load(std::memory_order_relaxed);
+  s.table_memory = slots_.memory() + ints_.memory() + strings_.memory();
+  return s;
+}
+
+}  // namespace mmcb

@@ -1,0 +1,292 @@
+// Engine: one open file. Entries by address and by key, batches, sync points, snapshots. No threads of its own: Store
+// (store.h) drives sync points and compaction; tests drive them step by step.
+//
+// Thread safety: every public call may come from any thread. Writers are serialised by one lock, held for the time of the
+// memory work only, never during a sync. Reads take no lock: they pin (reader_pins.h), copy, and check the checksum of
+// what they copied. A ReaderPin passed in belongs to the calling thread for the time of the call.
+//
+// Failure: a call that returns not-ok has changed nothing, unless it says otherwise.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/address.h"
+#include "core/format.h"
+#include "core/journal.h"
+#include "core/key_index.h"
+#include "core/options.h"
+#include "core/platform/platform.h"
+#include "core/reader_pins.h"
+#include "core/segments.h"
+#include "core/slot_table.h"
+#include "core/spin_lock.h"
+#include "core/status.h"
+#include "core/volume.h"
+
+namespace mmcb {
+
+using Bytes = std::span<const std::byte>;
+using MutableBytes = std::span<std::byte>;
+
+// A key as the engine sees it: its kind and its bytes (8 bytes for kIntKey, none for kPlain).
+struct Key {
+  Kind kind = Kind::kPlain;
+  Bytes bytes;
+};
+
+struct EntryInfo {
+  EntryHeader header;
+  uint64_t offset = 0;
+};
+
+struct BatchOperation {
+  enum class Type : uint8_t { kAdd, kUpdate, kRemove, kSet, kDelete };
+  Type type = Type::kAdd;
+  Address address;  // of kUpdate and kRemove; receives that of kAdd and kSet
+  Key key;          // of kSet and kDelete
+  Bytes data;       // of kAdd, kUpdate and kSet
+};
+
+// Told by the engine when space is taken; implemented by whoever drives maintenance. Called under the write lock, except
+// wait_for_space(): must not call the engine back.
+class SpaceListener {
+ public:
+  virtual ~SpaceListener() = default;
+  // A segment was taken into use: the next ones may be wanted soon.
+  virtual void segment_taken() = 0;
+  // The file grew although compaction could have made room (CompactionPolicy::kSpace): writers are to be held up.
+  virtual void space_short() = 0;
+  // Called by writers, without a lock, while the engine is throttled: returns when there is room or patience is at its end.
+  virtual void wait_for_space() = 0;
+};
+
+// Which entries an iteration wants.
+enum class KindFilter : uint8_t { kPlain = 0, kIntKey = 1, kStringKey = 2, kAll = 255 };
+
+class Engine {
+ public:
+  // Opens or creates. `report` tells what recovery found. On failure nothing is left open, and a refused file is
+  // byte-identical. Progress phases: "scan", "index".
+  static Status open(Platform& platform, const std::string& path, const Options& options, const Progress& progress,
+                     std::unique_ptr<Engine>* engine);
+  // The same on a file that is open already (and not locked yet).
+  static Status open(Platform& platform, const std::string& path, std::unique_ptr<File> file, const Options& options,
+                     const Progress& progress, std::unique_ptr<Engine>* engine);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  const std::string& path() const { return path_; }
+  const Options& options() const { return options_; }
+  const RecoveryReport& recovery() const { return recovery_; }
+  FileIdentity identity() const { return identity_; }
+  ReaderPins& pins() { return pins_; }
+
+  // ---- Entries by address ----
+  Status add(Bytes data, Address* address);
+  // kNotFound; kTooLarge; kNoSpace; kFull; kFailed; kReadOnly. A keyed entry keeps its key.
+  Status update(Address address, Bytes data);
+  Status remove(Address address);
+
+  // ---- Entries by key ---- (Key::kind is kIntKey or kStringKey)
+  // Adds or replaces. `address` may be null.
+  Status set(Key key, Bytes data, Address* address);
+  Status erase(Key key);  // kNotFound where there is none
+  uint64_t count(KindFilter kind) const;
+
+  // ---- Reads ----
+  // *size is the size of the data. The data is copied if it fits into target; else nothing is.
+  // kNotFound, or kCorrupt when the entry's checksum does not hold.
+  Status read(ReaderPin& pin, Address address, MutableBytes target, uint64_t* size) const;
+  Status read(ReaderPin& pin, Key key, MutableBytes target, uint64_t* size) const;
+  // Copies from `position` of the data; *copied is less than target.size() at its end.
+  Status read_part(ReaderPin& pin, Address address, uint64_t position, MutableBytes target, uint64_t* copied) const;
+  Status read_part(ReaderPin& pin, Key key, uint64_t position, MutableBytes target, uint64_t* copied) const;
+  Status find(ReaderPin& pin, Key key, Address* address) const;
+  bool contains(ReaderPin& pin, Address address) const;
+  bool contains(ReaderPin& pin, Key key) const;
+  Status info(Address address, EntryInfo* info) const;
+  // True for an address that was handed out once and is live no more, as far as can be told.
+  bool was_removed(Address address) const;
+  // The data in place. Precondition: the pin is held (PinScope) for as long as the bytes are looked at; a concurrent
+  // update of this very entry may be seen half done.
+  Status view(ReaderPin& pin, Address address, Bytes* data) const;
+
+  // Iteration in slot order: finds the first live entry of `kind` at slot >= *cursor, sets *cursor behind it and returns
+  // true; false at the end. Precondition: pinned, if the caller looks at the offset.
+  bool next(KindFilter kind, uint64_t* cursor, Address* address, uint64_t* offset) const;
+  // Key and data of the entry at `offset`, as found by next(), copied and checked. The key is copied first, then the data.
+  // *size says what both need together; copied only if it fits. kNotFound when the entry has gone meanwhile.
+  Status read_entry(ReaderPin& pin, Address address, MutableBytes target, EntryHeader* header) const;
+
+  // ---- Batches ----
+  // All or nothing, in order, under process death and power cuts. Fills in the addresses of kAdd and kSet.
+  Status batch(std::span<BatchOperation> operations);
+  // Removes every live entry of a kind, all or nothing.
+  Status clear(KindFilter kind, uint64_t* removed);
+
+  // ---- Snapshots ----
+  // A snapshot keeps every entry as it is now readable by offset: no update in place over it, no reuse of its space.
+  // Close it soon: garbage piles up behind it.
+  struct Snapshot {
+    uint64_t epoch = 0;
+    uint64_t count = 0;
+    uint64_t digest = 0;
+    std::vector<SegmentExtent> extents;  // where its entries are
+  };
+  Status open_snapshot(Snapshot* snapshot);
+  void close_snapshot(const Snapshot& snapshot);
+  // Checks and copies part of the data of the version at `offset`. Precondition: a snapshot in which it is live is open.
+  Status read_version(uint64_t offset, uint64_t position, MutableBytes target, uint64_t* copied) const;
+
+  // Gives free space back to the file system, but for a reserve if wanted. Takes the write lock for the time it needs.
+  Status trim(bool keep_reserve);
+  // True when another sync point would let trim() give back more.
+  bool could_trim_more(bool keep_reserve) const;
+
+  // `listener` outlives the engine or is replaced by null. Not thread-safe: set before the engine is shared.
+  void set_space_listener(SpaceListener* listener);
+  void set_throttled(bool throttled) { throttled_.store(throttled, std::memory_order_release); }
+  bool is_throttled() const { return throttled_.load(std::memory_order_acquire); }
+  // True when more of the file is neither live nor slack than policy 'space' wants under steady writes.
+  bool is_space_short() const;
+  // Brings pages of the free segments that will be taken next in, ahead of the writers.
+  void prefault();
+
+  Stats stats() const;
+  // The error of the failed sync after which writes are refused, or ok.
+  Status failure() const;
+  bool has_unsynced_changes() const;
+
+ private:
+  friend class Backup;
+  friend class Batch;
+  friend class Compactor;
+  friend class Recovery;
+  friend class SyncMachine;
+  friend class Verifier;
+
+  explicit Engine(Platform& platform);
+
+  // A live entry as the write path finds it.
+  struct Found {
+    Address address;
+    uint64_t offset = 0;
+    EntryHeader header;
+  };
+
+  // Holds a writer up while compaction makes room. Without the lock.
+  void throttle() {
+    if (throttled_.load(std::memory_order_relaxed)) [[unlikely]] space_listener_->wait_for_space();
+  }
+
+  // ---- Write path (engine_write.cc); all under lock_ ----
+  Status writable() const;
+  // Resolves and reads the header; kNotFound, or kCorrupt where the header cannot be this entry's.
+  Status locate(Address address, Found* found) const;
+  Status locate(const Key& key, Found* found) const;
+  Status check_sizes(const Key& key, Bytes data) const;
+  uint32_t capacity_for(size_t key_size, uint64_t data_size) const;
+  bool may_update_in_place(const Found& found, uint64_t data_size) const;
+  Status insert_new(const Key& key, Bytes data, Address* address);
+  Status update_found(const Found& found, Bytes data);
+  void update_in_place(const Found& found, Bytes data);
+  // Writes a new version of an entry elsewhere. `stream` and `verify_source` for compaction.
+  Status relocate(const Found& found, Bytes data, Stream stream);
+  void remove_found(const Found& found);
+  // Ends a sealed segment that holds nothing live any more: its space comes back without compaction.
+  void end_if_empty(uint32_t segment);
+
+  // Takes a place and completes the header for it, without storing anything.
+  Status place_entry(Stream stream, EntryHeader* header, Place* place);
+  // Stores everything of an entry but its checksum: it is not there yet. Sets header->crc.
+  void fill(const Place& place, EntryHeader* header, Bytes key, Bytes data);
+  // Stores the checksum: now it is there.
+  void publish(const Place& place, const EntryHeader& header);
+  // Stores an end mark.
+  void end_entry(const Found& found);
+  uint64_t mark_offset_of(const Found& found) const;
+  void announce_digest(uint64_t next);
+  void settle_digest();
+  void note_change() { dirty_.store(true, std::memory_order_relaxed); }
+  Bytes key_of(const Found& found) const;
+  void account_new(uint32_t segment, const EntryHeader& header);
+  void account_gone(uint32_t segment, const EntryHeader& header);
+
+  KeyIndex& index_for(Kind kind) { return kind == Kind::kIntKey ? ints_ : strings_; }
+  const KeyIndex& index_for(Kind kind) const { return kind == Kind::kIntKey ? ints_ : strings_; }
+  uint64_t word_of(const Key& key) const;
+  uint64_t find_offset(const Key& key) const;
+
+  // ---- Read path (engine_read.cc) ----
+  enum class Copied : uint8_t { kDone, kChanged };
+  Copied copy_entry(uint64_t offset, Address expected, MutableBytes target, bool with_key, EntryHeader* header) const;
+  template <typename Resolve>
+  Status read_resolved(Resolve&& resolve, MutableBytes target, bool with_key, EntryHeader* header) const;
+  template <typename Resolve>
+  Status read_part_resolved(ReaderPin& pin, Resolve&& resolve, uint64_t position, MutableBytes target,
+                            uint64_t* copied) const;
+
+  // ---- Epochs, snapshots, space (engine.cc) ----
+  // Frees what nothing needs any more. Under lock_.
+  void release_space();
+  uint64_t oldest_snapshot() const { return snapshots_.empty() ? ~0ull : snapshots_.front(); }
+  uint64_t newest_snapshot() const { return snapshots_.empty() ? 0 : snapshots_.back(); }
+  uint64_t next_epoch() { return open_epoch_.fetch_add(1, std::memory_order_relaxed); }
+  // Makes the tables empty again, before a second scan.
+  void reset_tables();
+  Status create(const std::string& path, bool sync_directory);
+  bool overwrites_durable() const { return volatile_ || options_.durability == Durability::kProcess; }
+  void poison(Status status);
+
+  Platform& platform_;
+  std::string path_;
+  Options options_;
+  FileIdentity identity_;
+  RecoveryReport recovery_;
+  bool volatile_ = false;
+  uint32_t seed_ = 0;
+
+  Volume volume_;
+  ReaderPins pins_;
+  Segments segments_;
+  SlotTable slots_;
+  KeyIndex ints_;
+  KeyIndex strings_;
+  Journal journal_;
+
+  mutable SpinLock lock_;  // guards everything below but the atomics, and all stores into the mapping
+  Superblock superblock_;  // the newest one on the disk
+  uint32_t syncing_segments_ = 0;  // segment count of the sync point under way: not to be truncated
+  uint64_t digest_ = 0;
+  uint64_t digest_next_ = 0;
+  uint32_t stored_generation_ = 0;
+  std::vector<uint64_t> snapshots_;  // epochs, ascending
+  Status failure_;
+  std::atomic<bool> failed_{false};
+  std::atomic<bool> dirty_{false};
+  std::atomic<bool> throttled_{false};
+  SpaceListener* space_listener_ = nullptr;
+  std::atomic<uint64_t> open_epoch_{1};
+  std::atomic<uint64_t> durable_epoch_{0};
+  std::atomic<uint64_t> count_{0};
+
+  // Counters for stats(), under lock_.
+  uint64_t data_size_ = 0;
+  uint64_t adds_ = 0;
+  uint64_t updates_ = 0;
+  uint64_t removes_ = 0;
+  uint64_t updates_in_place_ = 0;
+  uint64_t relocations_ = 0;
+  uint64_t compactions_ = 0;
+  uint64_t compacted_entries_ = 0;
+  uint64_t syncs_ = 0;
+  uint64_t failed_syncs_ = 0;
+};
+
+}  // namespace mmcb

@@ -1,0 +1,388 @@
+// The write path of Engine: single entries. Everything here runs under the write lock.
+//
+// The order of stores is the protocol (docs/design.md, "One entry, store by store"):
+//   new entry:   crc = 0, header, key, data, mark = live | digest_next | crc | digest
+//   relocation:  the same for the new version, then end mark of the old one before `digest`
+//   removal:     digest_next | end mark | digest
+//   in place:    digest_next | journal armed | entry | journal cleared | digest
+// A kill between any two leaves the state before or after, never between; a reader sees old or new by the checksum.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <mutex>
+
+#include "core/digest.h"
+#include "core/engine.h"
+#include "core/stores.h"
+
+namespace mmcb {
+namespace {
+
+Bytes as_bytes(const std::byte* at, size_t length) { return {at, length}; }
+
+}  // namespace
+
+// ---- Public calls ---------------------------------------------------------------------------------------------------------
+
+Status Engine::add(Bytes data, Address* address) {
+  const Key key;
+  MMCB_TRY(check_sizes(key, data));
+  throttle();
+  std::lock_guard guard(lock_);
+  MMCB_TRY(writable());
+  MMCB_TRY(insert_new(key, data, address));
+  adds_++;
+  return Status();
+}
+
+Status Engine::update(Address address, Bytes data) {
+  throttle();
+  // The miss on the entry's line is taken before the lock, not under it.
+  if (const uint64_t offset = slots_.resolve(address); offset != 0) __builtin_prefetch(volume_.at(offset), 1);
+  std::lock_guard guard(lock_);
+  MMCB_TRY(writable());
+  Found found;
+  MMCB_TRY(locate(address, &found));
+  MMCB_TRY(update_found(found, data));
+  updates_++;
+  return Status();
+}
+
+Status Engine::remove(Address address) {
+  if (const uint64_t offset = slots_.resolve(address); offset != 0) __builtin_prefetch(volume_.at(offset), 1);
+  std::lock_guard guard(lock_);
+  MMCB_TRY(writable());
+  Found found;
+  MMCB_TRY(locate(address, &found));
+  remove_found(found);
+  removes_++;
+  return Status();
+}
+
+Status Engine::set(Key key, Bytes data, Address* address) {
+  MMCB_TRY(check_sizes(key, data));
+  throttle();
+  index_for(key.kind).prefetch(word_of(key));
+  std::lock_guard guard(lock_);
+  MMCB_TRY(writable());
+  Found found;
+  Status status = locate(key, &found);
+  if (status.ok()) {
+    if (address != nullptr) *address = found.address;
+    MMCB_TRY(update_found(found, data));
+    updates_++;
+    return Status();
+  }
+  if (status.code() != Code::kNotFound) return status;
+  Address fresh;
+  MMCB_TRY(insert_new(key, data, &fresh));
+  if (address != nullptr) *address = fresh;
+  adds_++;
+  return Status();
+}
+
+Status Engine::erase(Key key) {
+  std::lock_guard guard(lock_);
+  MMCB_TRY(writable());
+  Found found;
+  MMCB_TRY(locate(key, &found));
+  remove_found(found);
+  removes_++;
+  return Status();
+}
+
+// ---- Checks and look-ups ----------------------------------------------------------------------------------------------------
+
+Status Engine::writable() const {
+  if (failed_.load(std::memory_order_relaxed)) {
+    return Status(Code::kFailed, "a sync failed earlier (" + failure_.message() + "); reopen the file to go on from its last sync point");
+  }
+  if (options_.read_only) return Status(Code::kReadOnly, "the store was opened with readOnly");
+  return Status();
+}
+
+Status Engine::check_sizes(const Key& key, Bytes data) const {
+  if (key.bytes.size() > kMaxKeySize) {
+    return Status(Code::kTooLarge, "a key may have at most 65535 bytes, this one has " + std::to_string(key.bytes.size()));
+  }
+  if (data.size() > kMaxDataSize) {
+    return Status(Code::kTooLarge, "an entry may have at most 2147483647 bytes, this one has " + std::to_string(data.size()));
+  }
+  return Status();
+}
+
+uint64_t Engine::word_of(const Key& key) const {
+  if (key.kind == Kind::kIntKey) {
+    int64_t number;
+    std::memcpy(&number, key.bytes.data(), sizeof number);
+    return KeyIndex::word_of_int(number);
+  }
+  return KeyIndex::word_of_bytes(key.bytes.data(), key.bytes.size(), seed_);
+}
+
+uint64_t Engine::find_offset(const Key& key) const {
+  // A hash may be shared: the key in the entry decides. It never changes while the entry can be found.
+  return index_for(key.kind).find(word_of(key), [&](uint64_t offset) {
+    const std::byte* at = volume_.at(offset);
+    uint16_t key_size;
+    copy_out(&key_size, at + 30, sizeof key_size);
+    return key_size == key.bytes.size() &&
+           std::memcmp(at + EntryHeader::kSize, key.bytes.data(), key.bytes.size()) == 0;
+  });
+}
+
+Status Engine::locate(Address address, Found* found) const {
+  found->address = address;
+  found->offset = slots_.resolve(address);
+  if (found->offset == 0) return Status(Code::kNotFound, "no entry has this address: it was removed or never given out");
+  std::byte bytes[EntryHeader::kSize];
+  std::memcpy(bytes, volume_.at(found->offset), sizeof bytes);
+  found->header = decode_entry_header(bytes);
+  const EntryHeader& h = found->header;
+  const uint32_t segment = segments_.index_of(found->offset);
+  if (h.address() != address || h.data_size > h.capacity ||
+      found->offset + h.total_size() > mark_offset(segments_.end_of(segment), h.ordinal)) {
+    return Status(Code::kCorrupt, "the header of the entry at offset " + std::to_string(found->offset) + " is damaged");
+  }
+  return Status();
+}
+
+Status Engine::locate(const Key& key, Found* found) const {
+  const uint64_t offset = find_offset(key);
+  if (offset == 0) return Status(Code::kNotFound);
+  std::byte bytes[EntryHeader::kSize];
+  std::memcpy(bytes, volume_.at(offset), sizeof bytes);
+  const Address address = decode_entry_header(bytes).address();
+  if (slots_.resolve(address) != offset) {
+    return Status(Code::kCorrupt, "the header of the entry at offset " + std::to_string(offset) + " is damaged");
+  }
+  return locate(address, found);
+}
+
+Bytes Engine::key_of(const Found& found) const {
+  return as_bytes(volume_.at(found.offset + EntryHeader::kSize), found.header.key_size);
+}
+
+uint64_t Engine::mark_offset_of(const Found& found) const {
+  return mark_offset(segments_.end_of(segments_.index_of(found.offset)), found.header.ordinal);
+}
+
+uint32_t Engine::capacity_for(size_t key_size, uint64_t data_size) const {
+  const double wanted = std::ceil(static_cast<double>(data_size) * options_.extension_factor);
+  const uint64_t room = kMaxCapacity - align8(key_size);
+  const uint64_t capacity = wanted >= static_cast<double>(room) ? room : static_cast<uint64_t>(wanted);
+  const uint64_t total = align8(EntryHeader::kSize + key_size + std::max(capacity, data_size));
+  return static_cast<uint32_t>(total - EntryHeader::kSize - key_size);
+}
+
+// ---- Accounting -------------------------------------------------------------------------------------------------------------
+
+void Engine::account_new(uint32_t segment, const EntryHeader& header) {
+  segments_.add_live(segment, header);
+  data_size_ += header.data_size;
+  count_.store(count_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+void Engine::account_gone(uint32_t segment, const EntryHeader& header) {
+  segments_.remove_live(segment, header);
+  data_size_ -= header.data_size;
+  count_.store(count_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+}
+
+void Engine::announce_digest(uint64_t next) {
+  digest_next_ = next;
+  store64(volume_.at(kStateDigestNext), next);
+  MMCB_STEP(kDigestNext);
+}
+
+void Engine::settle_digest() {
+  digest_ = digest_next_;
+  store64(volume_.at(kStateDigest), digest_);
+  MMCB_STEP(kDigestDone);
+  note_change();
+}
+
+// ---- Stores -------------------------------------------------------------------------------------------------------------------
+
+Status Engine::place_entry(Stream stream, EntryHeader* header, Place* place) {
+  header->epoch = open_epoch_.load(std::memory_order_relaxed);
+  Status status = segments_.allocate(stream, header->total_size(), header->epoch, place);
+  if (status.code() == Code::kNoSpace || status.code() == Code::kFull) {
+    // Space that has become reusable since the last sync point may do.
+    release_space();
+    status = segments_.allocate(stream, header->total_size(), header->epoch, place);
+  }
+  MMCB_TRY(status);
+  header->ordinal = place->ordinal;
+  return Status();
+}
+
+void Engine::fill(const Place& place, EntryHeader* header, Bytes key, Bytes data) {
+  std::byte bytes[EntryHeader::kSize];
+  encode(*header, bytes);
+  // The checksum is taken from the source: bytes just stored would have to come back through the store buffer.
+  header->crc = entry_crc(entry_seed(seed_, place.offset, place.incarnation), bytes, key.data(), key.size(), data.data(),
+                          data.size());
+  std::byte* at = volume_.at(place.offset);
+  store32(at, 0);
+  MMCB_STEP(kEntryInvalidated);
+  copy_in(at + 4, bytes + 4, EntryHeader::kSize - 4);
+  MMCB_STEP(kEntryHeader);
+  copy_in(at + EntryHeader::kSize, key.data(), key.size());
+  MMCB_STEP(kEntryKey);
+  std::byte* data_at = at + EntryHeader::kSize + key.size();
+#if MMCB_STEPS
+  copy_in(data_at, data.data(), data.size() / 2);
+  MMCB_STEP(kEntryDataHalf);
+  copy_in(data_at + data.size() / 2, data.data() + data.size() / 2, data.size() - data.size() / 2);
+#else
+  copy_in(data_at, data.data(), data.size());
+#endif
+  MMCB_STEP(kEntryData);
+  store64(volume_.at(place.mark), encode_mark(seed_, place.segment, place.incarnation, place.ordinal, 0));
+  MMCB_STEP(kEntryMark);
+}
+
+void Engine::publish(const Place& place, const EntryHeader& header) {
+  store32(volume_.at(place.offset), header.crc);
+  MMCB_STEP(kEntryPublished);
+}
+
+void Engine::end_entry(const Found& found) {
+  const uint32_t segment = segments_.index_of(found.offset);
+  store64(volume_.at(mark_offset_of(found)),
+          encode_mark(seed_, segment, segments_.at(segment).incarnation, found.header.ordinal,
+                      open_epoch_.load(std::memory_order_relaxed)));
+  MMCB_STEP(kEntryEnded);
+}
+
+// ---- Single changes -------------------------------------------------------------------------------------------------------------
+
+Status Engine::insert_new(const Key& key, Bytes data, Address* address) {
+  EntryHeader header;
+  header.kind = key.kind;
+  header.key_size = static_cast<uint16_t>(key.bytes.size());
+  header.data_size = static_cast<uint32_t>(data.size());
+  header.capacity = capacity_for(key.bytes.size(), data.size());
+  Address fresh;
+  MMCB_TRY(slots_.acquire(&fresh));
+  header.slot = fresh.slot;
+  header.generation = fresh.generation;
+  Place place;
+  if (Status status = place_entry(Stream::kFresh, &header, &place); !status.ok()) {
+    slots_.abandon(fresh);
+    return status;
+  }
+  fill(place, &header, key.bytes, data);
+  if (key.kind != Kind::kPlain) {
+    // The last step that can fail comes before the entry is there. A reader that finds it now sees no checksum yet, and
+    // tries again.
+    if (Status status = index_for(key.kind).insert(word_of(key), place.offset); !status.ok()) {
+      slots_.abandon(fresh);
+      return status;
+    }
+  }
+  if (slots_.highest_generation() != stored_generation_) {
+    stored_generation_ = slots_.highest_generation();
+    store64(volume_.at(kStateGeneration), stored_generation_);
+  }
+  announce_digest(digest_ + digest_of(header));
+  publish(place, header);
+  slots_.publish(fresh, place.offset);
+  account_new(place.segment, header);
+  settle_digest();
+  *address = fresh;
+  return Status();
+}
+
+bool Engine::may_update_in_place(const Found& found, uint64_t data_size) const {
+  const EntryHeader& h = found.header;
+  // By capacity and not by size, so that an entry either can or cannot ever change in place (read_part relies on it).
+  if (data_size > h.capacity || !journal_.fits_entry(EntryHeader::kSize + h.key_size + uint64_t{h.capacity})) return false;
+  if (h.epoch == open_epoch_.load(std::memory_order_relaxed)) return true;
+  if (MMCB_BUG(kUpdateDurableInPlace)) return true;
+  if (MMCB_BUG(kUpdateSyncingInPlace) && h.epoch > durable_epoch_.load(std::memory_order_relaxed)) return true;
+  return overwrites_durable() && h.epoch > newest_snapshot();
+}
+
+Status Engine::update_found(const Found& found, Bytes data) {
+  if (data.size() > kMaxDataSize) return check_sizes(Key{}, data);
+  if (may_update_in_place(found, data.size())) {
+    update_in_place(found, data);
+    updates_in_place_++;
+    return Status();
+  }
+  MMCB_TRY(relocate(found, data, Stream::kFresh));
+  relocations_++;
+  return Status();
+}
+
+void Engine::update_in_place(const Found& found, Bytes data) {
+  EntryHeader header = found.header;
+  header.data_size = static_cast<uint32_t>(data.size());
+  header.epoch = open_epoch_.load(std::memory_order_relaxed);
+  header.version++;
+  const uint32_t segment = segments_.index_of(found.offset);
+  const Bytes key = key_of(found);
+  std::byte bytes[EntryHeader::kSize];
+  encode(header, bytes);
+  header.crc = entry_crc(entry_seed(seed_, found.offset, segments_.at(segment).incarnation), bytes, key.data(), key.size(),
+                         data.data(), data.size());
+  std::memcpy(bytes, &header.crc, sizeof header.crc);
+
+  announce_digest(digest_ - digest_of(found.header) + digest_of(header));
+  journal_.arm_entry(found.offset, bytes, key.data(), key.size(), data.data(), data.size());
+  std::byte* at = volume_.at(found.offset);
+  // The order does not matter: until the journal is cleared, a kill is repaired from it, and readers go by the checksum.
+  copy_in(at, bytes, EntryHeader::kSize);
+  MMCB_STEP(kJournalApplyHalf);
+  copy_in(at + EntryHeader::kSize + key.size(), data.data(), data.size());
+  MMCB_STEP(kJournalApplied);
+  journal_.clear();
+  segments_.change_live(segment, found.header, header);
+  data_size_ += header.data_size;
+  data_size_ -= found.header.data_size;
+  settle_digest();
+}
+
+Status Engine::relocate(const Found& found, Bytes data, Stream stream) {
+  EntryHeader header = found.header;
+  header.data_size = static_cast<uint32_t>(data.size());
+  header.capacity = capacity_for(header.key_size, data.size());
+  header.version++;
+  Place place;
+  MMCB_TRY(place_entry(stream, &header, &place));
+  const Bytes key = key_of(found);
+  fill(place, &header, key, data);
+  announce_digest(digest_ - digest_of(found.header) + digest_of(header));
+  publish(place, header);
+  slots_.publish(found.address, place.offset);
+  if (header.kind != Kind::kPlain) index_for(header.kind).move(word_of({header.kind, key}), found.offset, place.offset);
+  end_entry(found);
+  account_gone(segments_.index_of(found.offset), found.header);
+  account_new(place.segment, header);
+  settle_digest();
+  end_if_empty(segments_.index_of(found.offset));
+  return Status();
+}
+
+void Engine::end_if_empty(uint32_t segment) {
+  const Segment& s = segments_.at(segment);
+  if (s.live_entries != 0 || s.state != Segment::State::kSealed || s.damaged) return;
+  segments_.end(segment, open_epoch_.load(std::memory_order_relaxed));
+  if (overwrites_durable()) release_space();
+}
+
+void Engine::remove_found(const Found& found) {
+  announce_digest(digest_ - digest_of(found.header));
+  if (found.header.kind != Kind::kPlain) {
+    index_for(found.header.kind).erase(word_of({found.header.kind, key_of(found)}), found.offset);
+  }
+  slots_.release(found.address);
+  end_entry(found);
+  account_gone(segments_.index_of(found.offset), found.header);
+  settle_digest();
+  end_if_empty(segments_.index_of(found.offset));
+}
+
+}  // namespace mmcb

@@ -1,0 +1,201 @@
+#include "core/format.h"
+
+#include <cstring>
+
+#include "core/checksum.h"
+
+namespace mmcb {
+namespace {
+
+// Writes and reads fields one after another, so that each layout below reads like its table in docs/format.md.
+class Writer {
+ public:
+  explicit Writer(std::byte* at) : at_(at) {}
+  template <typename T>
+  Writer& put(const T& value) {
+    std::memcpy(at_, &value, sizeof value);
+    at_ += sizeof value;
+    return *this;
+  }
+
+ private:
+  std::byte* at_;
+};
+
+class Reader {
+ public:
+  explicit Reader(const std::byte* at) : at_(at) {}
+  template <typename T>
+  Reader& get(T* value) {
+    std::memcpy(value, at_, sizeof *value);
+    at_ += sizeof *value;
+    return *this;
+  }
+
+ private:
+  const std::byte* at_;
+};
+
+constexpr size_t kSuperblockCrcOffset = Superblock::kSize - 4;
+
+// Never 0: that says "being written".
+uint32_t superblock_crc(const std::byte* bytes) {
+  const uint32_t crc = crc32c(0, bytes, kSuperblockCrcOffset);
+  return crc == 0 ? 1 : crc;
+}
+
+bool in_bounds(const Superblock& s) {
+  const bool power_of_two = s.segment_size != 0 && (s.segment_size & (s.segment_size - 1)) == 0;
+  return power_of_two && s.segment_size >= kMinSegmentSize && s.segment_size <= kMaxSegmentSize &&
+         s.journal_size >= kMinJournalSize && s.journal_size <= kMaxSegmentSize && s.journal_size % kSector == 0 &&
+         s.durable_epoch <= kMaxEpoch && s.generation_floor <= kGenerationMask;
+}
+
+}  // namespace
+
+void encode(const Superblock& s, std::byte (&bytes)[Superblock::kSize]) {
+  std::memset(bytes, 0, sizeof bytes);
+  Writer(bytes)
+      .put(kFileMagic)
+      .put(s.format_version)
+      .put(s.segment_size)
+      .put(s.file_id)
+      .put(s.sequence)
+      .put(s.durable_epoch)
+      .put(s.flags)
+      .put(s.segment_count)
+      .put(s.journal_size)
+      .put(s.generation_floor)
+      .put(s.boot_id)
+      .put(s.identity.device)
+      .put(s.identity.inode)
+      .put(s.live_count)
+      .put(s.live_digest)
+      .put(s.created_ms);
+  Writer(bytes + kSuperblockCrcOffset).put(superblock_crc(bytes));
+}
+
+SuperblockVerdict decode(const std::byte* bytes, Superblock* s) {
+  std::array<uint8_t, 8> magic;
+  Reader(bytes)
+      .get(&magic)
+      .get(&s->format_version)
+      .get(&s->segment_size)
+      .get(&s->file_id)
+      .get(&s->sequence)
+      .get(&s->durable_epoch)
+      .get(&s->flags)
+      .get(&s->segment_count)
+      .get(&s->journal_size)
+      .get(&s->generation_floor)
+      .get(&s->boot_id)
+      .get(&s->identity.device)
+      .get(&s->identity.inode)
+      .get(&s->live_count)
+      .get(&s->live_digest)
+      .get(&s->created_ms);
+  if (magic != kFileMagic) return SuperblockVerdict::kForeign;
+  uint32_t crc;
+  Reader(bytes + kSuperblockCrcOffset).get(&crc);
+  // The place and the seed of the checksum are the same in every format version: a newer file is told from a damaged one.
+  if (crc == 0) return SuperblockVerdict::kUnfinished;
+  if (crc != superblock_crc(bytes)) return SuperblockVerdict::kDamaged;
+  if (s->format_version > kFormatVersion) return SuperblockVerdict::kNewer;
+  return in_bounds(*s) ? SuperblockVerdict::kValid : SuperblockVerdict::kDamaged;
+}
+
+uint64_t encode_mark(uint32_t file_seed, uint32_t segment, uint32_t incarnation, uint32_t ordinal, uint64_t end_epoch) {
+  // Two rounds of a multiply-xorshift mixer (the finaliser of MurmurHash3) over place and value: cheap, and any single
+  // difference changes about half of the check's bits.
+  uint64_t x = (static_cast<uint64_t>(segment) << 32 | incarnation) ^ (static_cast<uint64_t>(file_seed) << 16);
+  x = (x ^ (x >> 33)) * 0xff51afd7ed558ccdull;
+  x ^= static_cast<uint64_t>(ordinal) << 40 ^ end_epoch;
+  x = (x ^ (x >> 33)) * 0xc4ceb9fe1a85ec53ull;
+  x ^= x >> 33;
+  // Never zero, so that a zeroed mark is never valid.
+  const uint64_t check = (x & 0xffffff) == 0 ? 1 : x & 0xffffff;
+  return end_epoch << 24 | check;
+}
+
+Mark decode_mark(uint64_t word, uint32_t file_seed, uint32_t segment, uint32_t incarnation, uint32_t ordinal) {
+  const uint64_t end_epoch = word >> 24;
+  return {word == encode_mark(file_seed, segment, incarnation, ordinal, end_epoch), end_epoch};
+}
+
+void encode(const SegmentHeader& h, uint32_t seed, std::byte (&bytes)[SegmentHeader::kSize]) {
+  std::memset(bytes, 0, sizeof bytes);
+  Writer(bytes + 8).put(h.incarnation).put(h.run_length).put(h.birth_epoch).put(h.index);
+  Writer(bytes).put(kSegmentMagic).put(crc32c(seed, bytes + 8, SegmentHeader::kSize - 8));
+}
+
+bool decode(const std::byte* bytes, uint32_t seed, SegmentHeader* h) {
+  uint32_t magic;
+  uint32_t crc;
+  Reader(bytes).get(&magic).get(&crc).get(&h->incarnation).get(&h->run_length).get(&h->birth_epoch).get(&h->index);
+  return magic == kSegmentMagic && crc == crc32c(seed, bytes + 8, SegmentHeader::kSize - 8) && h->run_length >= 1 &&
+         h->birth_epoch <= kMaxEpoch;
+}
+
+// The word after the slot: generation (21 bits), kind (3 bits), the epoch's upper 8 bits.
+void encode(const EntryHeader& h, std::byte (&bytes)[EntryHeader::kSize]) {
+  const uint32_t tag = (h.generation & kGenerationMask) | static_cast<uint32_t>(h.kind) << kGenerationBits |
+                       static_cast<uint32_t>(h.epoch >> 32) << 24;
+  Writer(bytes)
+      .put(h.crc)
+      .put(h.data_size)
+      .put(h.capacity)
+      .put(h.slot)
+      .put(tag)
+      .put(static_cast<uint32_t>(h.epoch))
+      .put(h.version)
+      .put(h.ordinal)
+      .put(h.key_size);
+}
+
+EntryHeader decode_entry_header(const std::byte* bytes) {
+  EntryHeader h;
+  uint32_t tag;
+  uint32_t epoch_low;
+  Reader(bytes)
+      .get(&h.crc)
+      .get(&h.data_size)
+      .get(&h.capacity)
+      .get(&h.slot)
+      .get(&tag)
+      .get(&epoch_low)
+      .get(&h.version)
+      .get(&h.ordinal)
+      .get(&h.key_size);
+  h.generation = tag & kGenerationMask;
+  h.kind = static_cast<Kind>(tag >> kGenerationBits & 7);
+  h.epoch = static_cast<uint64_t>(tag >> 24) << 32 | epoch_low;
+  return h;
+}
+
+uint32_t entry_seed(uint32_t file_seed, uint64_t offset, uint32_t incarnation) {
+  // Multiplication spreads the place over all bits; the checksum that follows does the rest.
+  const uint64_t x = (offset ^ static_cast<uint64_t>(incarnation) << 32 ^ incarnation) * 0x9e3779b97f4a7c15ull;
+  return static_cast<uint32_t>(x >> 32) ^ file_seed;
+}
+
+uint32_t entry_crc(uint32_t seed, const std::byte* header_bytes, const void* key, size_t key_size, const void* data,
+                   size_t data_size) {
+  uint32_t crc = crc32c(seed, header_bytes + 4, EntryHeader::kSize - 4);
+  if (key_size != 0) crc = crc32c(crc, key, key_size);
+  if (data_size != 0) crc = crc32c(crc, data, data_size);
+  return crc == 0 ? 1 : crc;
+}
+
+void encode(const JournalStore& store, std::byte* bytes) {
+  Writer(bytes).put(store.offset).put(store.length).put(uint32_t{0});
+}
+
+JournalStore decode_journal_store(const std::byte* bytes) {
+  JournalStore store;
+  Reader(bytes).get(&store.offset).get(&store.length);
+  return store;
+}
+
+uint32_t file_seed(const Uuid& file_id) { return crc32c(0x6d6d6362, file_id.data(), file_id.size()); }
+
+}  // namespace mmcb

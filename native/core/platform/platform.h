@@ -1,0 +1,105 @@
+// Platform: everything the engine asks of the operating system, behind one interface.
+//
+// No other file of the core makes a system call (checked by `npm run check`), so that tests can put a simulated file,
+// a failing disk or a stopped clock behind the engine. Implementations: PosixPlatform (posix_platform.h), MemoryPlatform
+// (memory_platform.h, for ":memory:"), and the tests' SimulatedPlatform.
+//
+// Thread safety: Platform is safe from any thread. A File's sync() may run beside every other call; the remaining calls
+// on one File are serialised by the caller.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "core/status.h"
+
+namespace mmcb {
+
+// What tells two files apart, whatever path led to them.
+struct FileIdentity {
+  uint64_t device = 0;
+  uint64_t inode = 0;
+  bool operator==(const FileIdentity&) const = default;
+};
+
+enum class OpenMode : uint8_t {
+  kReadWrite,  // creates the file (mode 0666 less umask) where there is none
+  kReadOnly,   // the file must exist
+};
+
+enum class LockMode : uint8_t { kShared, kExclusive };
+
+enum class MapMode : uint8_t {
+  kShared,   // stores reach the file
+  kPrivate,  // stores stay in this process (copy on write); the file is never changed
+};
+
+// How pages are prepared ahead of use. Small folios keep a later random store from dirtying megabytes.
+enum class Populate : uint8_t { kRead, kWrite, kWriteSmallFolios };
+
+// One open file. Closing (the destructor) releases its lock. Mappings are dropped with unmap() or with the reservation.
+class File {
+ public:
+  virtual ~File() = default;
+
+  virtual FileIdentity identity() const = 0;
+  // True where a crash of the machine or the process cannot leave anything behind (":memory:").
+  virtual bool is_volatile() const { return false; }
+
+  // Takes a kernel lock on the whole file without waiting. kLocked where another open file description holds it.
+  virtual Status lock(LockMode mode) = 0;
+
+  virtual Status size(uint64_t* bytes) = 0;
+  // Makes [offset, offset + length) storable: blocks are allocated, the file grows to cover it, and a later store there
+  // cannot meet a full disk (where the file system can promise that). On failure the size is as it was before.
+  virtual Status allocate(uint64_t offset, uint64_t length) = 0;
+  // Sets the size. Precondition when shrinking: nothing beyond is mapped any more (see unmap()).
+  virtual Status truncate(uint64_t length) = 0;
+  // Gives the blocks of a range back; it reads as zeros afterwards. Unsupported file systems: ok, nothing happens.
+  virtual Status punch_hole(uint64_t offset, uint64_t length) = 0;
+  // Returns when all stores made before the call, and the size, are on stable storage.
+  virtual Status sync() = 0;
+
+  // Maps [offset, offset + length) of the file at base + offset, over whatever is mapped there.
+  // Preconditions: base from Platform::reserve(); page-aligned; inside the file.
+  virtual Status map(std::byte* base, uint64_t offset, uint64_t length, MapMode mode) = 0;
+  // Replaces [offset, offset + length) at base by inaccessible reserved space again.
+  virtual Status unmap(std::byte* base, uint64_t offset, uint64_t length) = 0;
+  // Brings pages of a mapped range in ahead of use; a hint, failures do not matter to correctness.
+  virtual void populate(std::byte* base, uint64_t offset, uint64_t length, Populate how) = 0;
+};
+
+using Uuid = std::array<uint8_t, 16>;
+
+class Platform {
+ public:
+  virtual ~Platform() = default;
+
+  // Opens a file. kIo with errno where the system refuses (ENOENT, EISDIR, EACCES, EROFS ...).
+  virtual Status open(const std::string& path, OpenMode mode, std::unique_ptr<File>* file) = 0;
+  // Makes a creation, rename or removal in the folder of `path` durable.
+  virtual Status sync_directory_of(const std::string& path) = 0;
+  virtual Status rename(const std::string& from, const std::string& to) = 0;
+  virtual Status remove(const std::string& path) = 0;
+
+  // Reserves inaccessible address space, aligned to 2 MiB. kNoMemory where it cannot be had.
+  virtual Status reserve(uint64_t length, std::byte** base) = 0;
+  // Makes reserved space readable and writable anonymous memory (zeros), lazily backed; `huge` asks for large pages.
+  virtual Status commit(std::byte* address, uint64_t length, bool huge) = 0;
+  // Drops the contents of committed anonymous memory: it reads as zeros afterwards.
+  virtual void discard(std::byte* address, uint64_t length) = 0;
+  virtual void release(std::byte* base, uint64_t length) = 0;
+
+  // Identifies this boot of the machine; all zeros where the system does not tell (then never trusted).
+  virtual Uuid boot_id() = 0;
+  virtual void random(void* target, size_t length) = 0;
+  virtual uint64_t wall_clock_ms() = 0;
+  virtual uint64_t monotonic_ns() = 0;
+  virtual size_t page_size() = 0;
+};
+
+}  // namespace mmcb

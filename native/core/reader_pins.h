@@ -1,0 +1,64 @@
+// ReaderPins: tells writers when memory that readers may still look at can be reused (epoch-based reclamation, after
+// Fraser, "Practical lock-freedom", 2004).
+//
+// A reader pins before it resolves anything and unpins after its last look. What a writer takes out of use (a table, a
+// segment) is retired with a ticket and reclaimed once no pin is as old as the ticket.
+//
+// Thread safety: each ReaderPin is used by one thread at a time; retire() and is_reclaimable() are serialised by the
+// caller; add_reader() and remove_reader() from any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace mmcb {
+
+class ReaderPins;
+
+// One reader's pin. Nests: only the outermost pin() and unpin() count. Precondition: outlived by its ReaderPins.
+class alignas(64) ReaderPin {
+ public:
+  void pin();
+  void unpin();
+
+ private:
+  friend class ReaderPins;
+  explicit ReaderPin(const std::atomic<uint64_t>& clock) : clock_(clock) {}
+  std::atomic<uint64_t> since_{0};  // 0: not pinned; else a clock no later than when pin() returned
+  const std::atomic<uint64_t>& clock_;
+  uint32_t depth_ = 0;
+};
+
+class ReaderPins {
+ public:
+  // The pin stays valid until remove_reader().
+  ReaderPin* add_reader();
+  void remove_reader(ReaderPin* reader);
+
+  // Call after the thing can no longer be found by new readers; returns its ticket.
+  uint64_t retire();
+  // True when no reader that could have found a thing retired with `ticket` is still pinned.
+  bool is_reclaimable(uint64_t ticket);
+
+ private:
+  std::atomic<uint64_t> clock_{1};
+  std::mutex mutex_;  // guards readers_
+  std::vector<std::unique_ptr<ReaderPin>> readers_;
+};
+
+// Pins for a scope.
+class PinScope {
+ public:
+  explicit PinScope(ReaderPin& pin) : pin_(pin) { pin_.pin(); }
+  ~PinScope() { pin_.unpin(); }
+  PinScope(const PinScope&) = delete;
+  PinScope& operator=(const PinScope&) = delete;
+
+ private:
+  ReaderPin& pin_;
+};
+
+}  // namespace mmcb

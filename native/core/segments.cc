@@ -1,0 +1,409 @@
+#include "core/segments.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/step.h"
+#include "core/stores.h"
+
+namespace mmcb {
+namespace {
+
+// The file grows by a sixteenth of itself, so that growing is rare and little is grown in vain; never by more than this.
+constexpr uint64_t kMaxGrowth = 64 << 20;
+constexpr uint32_t kGrowthShare = 16;
+// Sealed segments with room that are remembered; more would only be memory.
+constexpr size_t kMaxPartial = 1024;
+
+}  // namespace
+
+Status Segments::initialize(uint32_t segment_size, uint64_t head, uint32_t seed, uint64_t max_size) {
+  segment_size_ = segment_size;
+  head_ = head;
+  seed_ = seed;
+  max_size_ = max_size;
+  return incarnations_.reserve((volume_.address_space() / segment_size_ + 1) * sizeof(uint32_t));
+}
+
+void Segments::set_incarnation(uint32_t segment, uint32_t incarnation) {
+  segments_[segment].incarnation = incarnation;
+  reinterpret_cast<std::atomic<uint32_t>*>(incarnations_.data())[segment].store(incarnation, std::memory_order_release);
+}
+
+Status Segments::add_segments(uint64_t number) {
+  MMCB_TRY(incarnations_.ensure((count() + number) * sizeof(uint32_t)));
+  for (uint64_t i = 0; i < number; i++) {
+    free_.insert(count());
+    segments_.emplace_back();
+  }
+  return Status();
+}
+
+// ---- Allocation ---------------------------------------------------------------------------------------------------------
+
+uint64_t Segments::room_of(uint32_t segment) const {
+  const Segment& s = segments_[segment];
+  const uint64_t end = s.run_length * static_cast<uint64_t>(segment_size_) - 8 * (static_cast<uint64_t>(s.ordinals) + 1);
+  return s.used < end ? end - s.used : 0;
+}
+
+bool Segments::place_in(uint32_t segment, uint64_t total_size, Place* place) {
+  Segment& s = segments_[segment];
+  if (s.ordinals == kMaxOrdinals) return false;
+  const uint64_t start = offset_of(segment);
+  const uint64_t offset = entry_start(start + s.used);
+  const uint64_t mark = mark_offset(end_of(segment), s.ordinals);
+  if (offset + total_size > mark) return false;
+  *place = {offset, mark, segment, s.incarnation, static_cast<uint16_t>(s.ordinals)};
+  s.ordinals++;
+  s.used = offset + total_size - start;
+  return true;
+}
+
+Status Segments::allocate(Stream stream, uint64_t total_size, uint64_t epoch, Place* place) {
+  if (total_size > segment_size_ - kSegmentHeaderSize - 8) {
+    const uint64_t bytes = kSegmentHeaderSize + total_size + 8;
+    uint32_t first;
+    MMCB_TRY(take_run(static_cast<uint32_t>((bytes + segment_size_ - 1) / segment_size_), epoch, &first));
+    place_in(first, total_size, place);
+    segments_[first].state = Segment::State::kSealed;
+    return Status();
+  }
+  if (stream == Stream::kFresh && total_size > segment_size_ / 8) stream = Stream::kLarge;
+  uint32_t& active = active_[static_cast<size_t>(stream)];
+  for (;;) {
+    if (active != kNone) {
+      if (place_in(active, total_size, place)) return Status();
+      const uint32_t full = active;
+      active = kNone;
+      segments_[full].state = Segment::State::kSealed;
+      if (room_of(full) > segment_size_ / 16 && partial_.size() < kMaxPartial) partial_.push_back(full);
+    }
+    // A large entry would leave a hole in most partly filled segments; it gets a fresh one.
+    if (stream != Stream::kLarge) {
+      while (!partial_.empty() && active == kNone) {
+        const uint32_t candidate = partial_.back();
+        partial_.pop_back();
+        Segment& s = segments_[candidate];
+        if (s.state != Segment::State::kSealed || s.victim || s.damaged || room_of(candidate) < total_size + kSector) continue;
+        s.state = Segment::State::kActive;
+        active = candidate;
+      }
+      if (active != kNone) continue;
+    }
+    MMCB_TRY(open_segment(stream, epoch));
+  }
+}
+
+Status Segments::open_segment(Stream stream, uint64_t epoch) {
+  uint32_t first;
+  MMCB_TRY(take_run(1, epoch, &first));
+  active_[static_cast<size_t>(stream)] = first;
+  return Status();
+}
+
+Status Segments::take_run(uint32_t length, uint64_t epoch, uint32_t* first) {
+  // The lowest run of free segments that is long enough: the file's end empties first, and can be given back.
+  uint32_t found = kNone;
+  uint32_t run = 0;
+  uint32_t previous = kNone;
+  for (const uint32_t segment : free_) {
+    run = previous != kNone && segment == previous + 1 ? run + 1 : 1;
+    previous = segment;
+    if (run == length) {
+      found = segment + 1 - length;
+      break;
+    }
+  }
+  if (found == kNone) {
+    // Free segments at the very end count towards the run.
+    uint32_t tail = 0;
+    while (tail < count() && segments_[count() - 1 - tail].state == Segment::State::kFree) tail++;
+    found = count() - tail;
+    MMCB_TRY(grow(length - tail));
+  }
+  for (uint32_t i = found; i < found + length; i++) {
+    if (segments_[i].hollow) {
+      MMCB_TRY(volume_.allocate(offset_of(i), segment_size_));
+      segments_[i].hollow = false;
+    }
+  }
+  for (uint32_t i = found; i < found + length; i++) {
+    free_.erase(i);
+    segments_[i] = Segment{};
+    segments_[i].state = Segment::State::kTail;
+  }
+  write_header(found, length, epoch);
+  *first = found;
+  if (observer_) observer_(false);
+  return Status();
+}
+
+Status Segments::grow(uint32_t needed) {
+  const uint64_t limit = max_size_ == 0 ? volume_.address_space() : std::min(max_size_, volume_.address_space());
+  const uint64_t now = file_bytes();
+  const uint64_t most = limit > now ? (limit - now) / segment_size_ : 0;
+  if (needed > most) {
+    if (max_size_ != 0) return Status(Code::kFull, "the file may not grow beyond maxSize; remove entries or raise it");
+    return Status(Code::kNoMemory, "the reserved address space is used up");
+  }
+  const uint64_t wanted = std::min<uint64_t>(std::max<uint64_t>(count() / kGrowthShare, 1), kMaxGrowth / segment_size_);
+  uint32_t step = static_cast<uint32_t>(std::min(most, std::max<uint64_t>(needed, wanted)));
+  Status status = volume_.grow(now + static_cast<uint64_t>(step) * segment_size_);
+  if (!status.ok() && step > needed) {
+    // A nearly full disk: what is needed may still fit.
+    step = needed;
+    status = volume_.grow(now + static_cast<uint64_t>(step) * segment_size_);
+  }
+  MMCB_TRY(status);
+  MMCB_TRY(add_segments(step));
+  if (observer_) observer_(true);
+  return Status();
+}
+
+std::vector<uint32_t> Segments::next_unfaulted(uint32_t most) {
+  std::vector<uint32_t> next;
+  uint32_t looked_at = 0;
+  for (const uint32_t segment : free_) {
+    if (looked_at++ == most) break;
+    Segment& s = segments_[segment];
+    if (s.faulted || s.hollow) continue;
+    s.faulted = true;
+    next.push_back(segment);
+  }
+  return next;
+}
+
+Status Segments::reserve_file(uint64_t bytes) {
+  if (bytes <= file_bytes()) return Status();
+  const uint64_t missing = (bytes - file_bytes() + segment_size_ - 1) / segment_size_;
+  MMCB_TRY(volume_.grow(file_bytes() + missing * segment_size_));
+  return add_segments(missing);
+}
+
+// Invalidates, fills, publishes: at no moment does a header of the old incarnation stand over marks of the new one, or
+// the other way round.
+void Segments::write_header(uint32_t segment, uint32_t run_length, uint64_t epoch) {
+  SegmentHeader header;
+  platform_.random(&header.incarnation, sizeof header.incarnation);
+  header.run_length = run_length;
+  header.birth_epoch = epoch;
+  header.index = segment;
+
+  std::byte* at = volume_.at(offset_of(segment));
+  std::byte bytes[SegmentHeader::kSize];
+  encode(header, seed_, bytes);
+  store32(at + kSegmentCrcOffset, 0);
+  MMCB_STEP(kSegmentInvalidated);
+  copy_in(at, bytes, kSegmentCrcOffset);
+  copy_in(at + 8, bytes + 8, SegmentHeader::kSize - 8);
+  store64(at + kSegmentMarkOffset, encode_mark(seed_, segment, header.incarnation, kSegmentOrdinal, 0));
+  MMCB_STEP(kSegmentFilled);
+  uint32_t crc;
+  std::memcpy(&crc, bytes + kSegmentCrcOffset, sizeof crc);
+  store32(at + kSegmentCrcOffset, crc);
+  MMCB_STEP(kSegmentPublished);
+
+  Segment& s = segments_[segment];
+  s = Segment{};
+  s.state = Segment::State::kActive;
+  set_incarnation(segment, header.incarnation);
+  s.run_length = run_length;
+  s.used = kSegmentHeaderSize;
+}
+
+// ---- Accounting -----------------------------------------------------------------------------------------------------------
+
+void Segments::add_live(uint32_t segment, const EntryHeader& header) {
+  Segment& s = segments_[segment];
+  s.live_entries++;
+  s.live_bytes += footprint(header);
+  s.slack_bytes += slack_of(header);
+  live_and_slack_ += header.total_size() + 8;
+}
+
+void Segments::remove_live(uint32_t segment, const EntryHeader& header) {
+  Segment& s = segments_[segment];
+  s.live_entries--;
+  s.live_bytes -= footprint(header);
+  s.slack_bytes -= slack_of(header);
+  live_and_slack_ -= header.total_size() + 8;
+}
+
+void Segments::change_live(uint32_t segment, const EntryHeader& from, const EntryHeader& to) {
+  Segment& s = segments_[segment];
+  s.live_bytes += footprint(to) - footprint(from);
+  s.slack_bytes += slack_of(to) - slack_of(from);
+}
+
+uint64_t Segments::garbage_of(uint32_t segment) const {
+  const Segment& s = segments_[segment];
+  switch (s.state) {
+    case Segment::State::kActive:
+    case Segment::State::kSealed:
+      return s.used - kSegmentHeaderSize + 8 * static_cast<uint64_t>(s.ordinals) - s.live_bytes - s.slack_bytes;
+    default:
+      return 0;
+  }
+}
+
+Segments::Totals Segments::totals() const {
+  Totals t;
+  t.live_bytes = head_;
+  for (uint32_t i = 0; i < count(); i++) {
+    const Segment& s = segments_[i];
+    const uint64_t length = s.run_length * static_cast<uint64_t>(segment_size_);
+    switch (s.state) {
+      case Segment::State::kFree:
+        t.free_bytes += segment_size_;
+        break;
+      case Segment::State::kTail:
+        break;  // its first segment speaks for it
+      case Segment::State::kEnded:
+        t.garbage_bytes += length;
+        t.ended_bytes += length;
+        break;
+      case Segment::State::kActive:
+      case Segment::State::kSealed: {
+        const uint64_t garbage = garbage_of(i);
+        t.live_bytes += kSegmentHeaderSize + s.live_bytes;
+        t.slack_bytes += s.slack_bytes;
+        t.garbage_bytes += garbage;
+        t.free_bytes += length - kSegmentHeaderSize - s.live_bytes - s.slack_bytes - garbage;
+        t.ordinals += s.ordinals;
+        t.used_segments += s.run_length;
+        break;
+      }
+    }
+  }
+  return t;
+}
+
+// ---- Ending, freeing, giving back -----------------------------------------------------------------------------------------
+
+void Segments::seal(uint32_t segment) {
+  for (uint32_t& active : active_) {
+    if (active == segment) active = kNone;
+  }
+  if (segments_[segment].state == Segment::State::kActive) segments_[segment].state = Segment::State::kSealed;
+}
+
+void Segments::end_store(uint32_t segment, uint64_t epoch, uint64_t* offset, uint64_t* word) const {
+  *offset = offset_of(segment) + kSegmentMarkOffset;
+  *word = encode_mark(seed_, segment, segments_[segment].incarnation, kSegmentOrdinal, epoch);
+}
+
+void Segments::end(uint32_t segment, uint64_t epoch, bool marked) {
+  seal(segment);
+  Segment& s = segments_[segment];
+  if (!marked) {
+    uint64_t offset;
+    uint64_t word;
+    end_store(segment, epoch, &offset, &word);
+    store64(volume_.at(offset), word);
+    MMCB_STEP(kSegmentEnded);
+  }
+  live_and_slack_ -= s.live_bytes + s.slack_bytes;
+  s.live_bytes = 0;
+  s.slack_bytes = 0;
+  s.live_entries = 0;
+  s.state = Segment::State::kEnded;
+  s.victim = false;
+  s.end_epoch = epoch;
+  s.ticket = pins_.retire();
+  ended_count_ += s.run_length;
+}
+
+void Segments::free_run(uint32_t first) {
+  const uint32_t length = segments_[first].run_length;
+  for (uint32_t i = first; i < first + length; i++) {
+    segments_[i] = Segment{};
+    free_.insert(i);
+  }
+}
+
+void Segments::release_ended(uint64_t durable_epoch, uint64_t oldest_snapshot) {
+  if (ended_count_ == 0) return;
+  for (uint32_t i = 0; i < count(); i++) {
+    const Segment& s = segments_[i];
+    if (s.state != Segment::State::kEnded) continue;
+    if (s.end_epoch > durable_epoch && !MMCB_BUG(kReuseSegmentEarly)) continue;
+    if (s.end_epoch > oldest_snapshot || !pins_.is_reclaimable(s.ticket)) continue;
+    ended_count_ -= s.run_length;
+    free_run(i);
+  }
+}
+
+uint32_t Segments::needed_count() const {
+  uint32_t n = count();
+  while (n > 0 && segments_[n - 1].state == Segment::State::kFree) n--;
+  return n;
+}
+
+uint32_t Segments::could_trim_to(uint32_t floor, bool keep_reserve) const {
+  const uint32_t used = count() - static_cast<uint32_t>(free_.size());
+  const uint32_t reserve = keep_reserve ? std::max<uint32_t>(1, used / kGrowthShare) : 0;
+  return std::max(floor, needed_count() + reserve);
+}
+
+Status Segments::trim(uint32_t floor, bool keep_reserve) {
+  const uint32_t used = count() - static_cast<uint32_t>(free_.size());
+  const uint32_t target = could_trim_to(floor, keep_reserve);
+  if (target < count()) {
+    for (uint32_t i = target; i < count(); i++) free_.erase(i);
+    segments_.resize(target);
+    MMCB_TRY(volume_.shrink(file_bytes()));
+  }
+  // Holes from the back, so that the segments taken next (the lowest) still have their blocks.
+  uint32_t kept = 0;
+  const uint32_t keep = std::max<uint32_t>(4, used / 8);
+  for (const uint32_t i : free_) {
+    if (segments_[i].hollow || kept++ < keep) continue;
+    MMCB_TRY(volume_.punch(offset_of(i), segment_size_));
+    segments_[i].hollow = true;
+  }
+  return Status();
+}
+
+// ---- Recovery -----------------------------------------------------------------------------------------------------------------
+
+Status Segments::rebuild_begin(uint32_t count) {
+  segments_.assign(count, Segment{});
+  free_.clear();
+  partial_.clear();
+  live_and_slack_ = 0;
+  ended_count_ = 0;
+  return incarnations_.ensure(count * sizeof(uint32_t));
+}
+
+void Segments::rebuild_used(uint32_t segment, const SegmentHeader& header, uint64_t used, uint32_t ordinals) {
+  Segment& s = segments_[segment];
+  s.state = Segment::State::kSealed;
+  set_incarnation(segment, header.incarnation);
+  s.run_length = header.run_length;
+  s.used = used;
+  s.ordinals = ordinals;
+  for (uint32_t i = 1; i < header.run_length; i++) segments_[segment + i].state = Segment::State::kTail;
+}
+
+void Segments::rebuild_ended(uint32_t segment, const SegmentHeader& header, uint64_t end_epoch) {
+  rebuild_used(segment, header, kSegmentHeaderSize, 0);
+  segments_[segment].state = Segment::State::kEnded;
+  segments_[segment].end_epoch = end_epoch;
+  ended_count_ += header.run_length;
+}
+
+void Segments::rebuild_finish() {
+  for (uint32_t i = 0; i < count(); i++) {
+    Segment& s = segments_[i];
+    if (s.state == Segment::State::kFree) {
+      s.hollow = true;  // not known: asking again for blocks that are there is cheap
+      free_.insert(i);
+    } else if (s.state == Segment::State::kSealed && s.run_length == 1 && !s.damaged &&
+               room_of(i) > segment_size_ / 16) {
+      partial_.push_back(i);
+    }
+  }
+}
+
+}  // namespace mmcb

@@ -1,0 +1,187 @@
+// Segments: what each segment of the file is used for, where the next entry goes, and when space can be used again.
+//
+// States:  kFree -> kActive (entries are appended) -> kSealed -> kEnded (emptied; waits for its epoch to be durable, for
+// snapshots and for readers) -> kFree. A sealed segment with room left can become active again. An entry wider than a
+// segment takes a run: the first segment speaks for all, the others are kTail.
+//
+// Invariant (never reuse early): a segment leaves kEnded only when no state that could still be returned to needs it: its
+// end epoch is durable (or durability is 'process'), no open snapshot is older, and no reader that could have found an
+// entry in it is still pinned.
+//
+// Thread safety: serialised by the engine's write lock; offset arithmetic from any thread.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <set>
+#include <vector>
+
+#include "core/format.h"
+#include "core/platform/platform.h"
+#include "core/reader_pins.h"
+#include "core/region.h"
+#include "core/status.h"
+#include "core/volume.h"
+
+namespace mmcb {
+
+struct Segment {
+  enum class State : uint8_t { kFree, kActive, kSealed, kEnded, kTail };
+  State state = State::kFree;
+  bool hollow = false;   // free, and its blocks may have been given back
+  bool faulted = false;  // free, and its pages were brought in
+  bool damaged = false;  // holds quarantined bytes: neither compacted nor appended to
+  bool victim = false;   // being compacted: not to be appended to
+  uint32_t incarnation = 0;
+  uint32_t run_length = 1;
+  uint32_t ordinals = 0;       // entries ever appended in this incarnation
+  uint32_t live_entries = 0;
+  uint64_t used = 0;           // bytes from the start up to where the next entry may go
+  uint64_t live_bytes = 0;     // header, key, data and mark of its live entries
+  uint64_t slack_bytes = 0;
+  uint64_t end_epoch = 0;      // kEnded
+  uint64_t ticket = 0;         // kEnded: see ReaderPins
+};
+
+// Where an entry is to be written.
+struct Place {
+  uint64_t offset = 0;
+  uint64_t mark = 0;  // offset of its mark
+  uint32_t segment = 0;
+  uint32_t incarnation = 0;
+  uint16_t ordinal = 0;
+};
+
+// A run and how much of it holds entries, as noted by a snapshot.
+struct SegmentExtent {
+  uint32_t segment = 0;
+  uint32_t run_length = 1;
+  uint32_t incarnation = 0;
+  uint64_t used = 0;
+};
+
+enum class Stream : uint8_t {
+  kFresh,  // new versions
+  kLarge,  // new versions of more than an eighth of a segment, so that they do not cut the others' segments short
+  kCold,   // what compaction moves
+};
+inline constexpr size_t kStreams = 3;
+
+class Segments {
+ public:
+  Segments(Volume& volume, Platform& platform, ReaderPins& pins)
+      : volume_(volume), platform_(platform), pins_(pins), incarnations_(platform) {}
+
+  // `max_size` 0: no limit. Call once, with what the superblock says.
+  Status initialize(uint32_t segment_size, uint64_t head, uint32_t seed, uint64_t max_size);
+
+  uint32_t segment_size() const { return segment_size_; }
+  uint64_t head() const { return head_; }
+  uint32_t seed() const { return seed_; }
+  uint32_t count() const { return static_cast<uint32_t>(segments_.size()); }
+  uint64_t offset_of(uint32_t segment) const { return head_ + static_cast<uint64_t>(segment) * segment_size_; }
+  // Precondition: offset >= head().
+  uint32_t index_of(uint64_t offset) const { return static_cast<uint32_t>((offset - head_) / segment_size_); }
+  // The incarnation of a segment, lock-free, for readers. Precondition: offset lies in a segment.
+  uint32_t incarnation_at(uint64_t offset) const {
+    const auto* table = reinterpret_cast<const std::atomic<uint32_t>*>(incarnations_.data());
+    return table[index_of(offset)].load(std::memory_order_acquire);
+  }
+  uint64_t end_of(uint32_t segment) const { return offset_of(segment + segments_[segment].run_length); }
+  Segment& at(uint32_t segment) { return segments_[segment]; }
+  const Segment& at(uint32_t segment) const { return segments_[segment]; }
+
+  // Called when a segment is taken and when the file has to grow (true), under the write lock.
+  using Observer = std::function<void(bool grew)>;
+  void set_observer(Observer observer) { observer_ = std::move(observer); }
+
+  // Finds a place for an entry of `total_size` bytes, taking or adding segments as needed. kNoSpace, kFull, kNoMemory.
+  Status allocate(Stream stream, uint64_t total_size, uint64_t epoch, Place* place);
+  // Grows the file to hold at least `bytes` in all.
+  Status reserve_file(uint64_t bytes);
+
+  // Accounting of live entries.
+  void add_live(uint32_t segment, const EntryHeader& header);
+  void remove_live(uint32_t segment, const EntryHeader& header);
+  void change_live(uint32_t segment, const EntryHeader& from, const EntryHeader& to);
+
+  // Stops appending to a segment (its state becomes kSealed). For compaction victims.
+  void seal(uint32_t segment);
+  // The store that ends a segment: where, and which word. For a journal that ends many at once.
+  void end_store(uint32_t segment, uint64_t epoch, uint64_t* offset, uint64_t* word) const;
+  // Ends an emptied segment: stores its mark, unless `marked` already, and puts it on hold.
+  void end(uint32_t segment, uint64_t epoch, bool marked = false);
+  // Frees ended segments that nothing needs any more: end epoch <= durable and < every open snapshot's ... see above.
+  // `oldest_snapshot`: the lowest epoch of an open snapshot, or ~0.
+  void release_ended(uint64_t durable_epoch, uint64_t oldest_snapshot);
+  // Segments up to the last one in use: what a superblock has to count.
+  uint32_t needed_count() const;
+  // Gives free space back: truncates free segments at the end (not below `floor` segments) but for a reserve, and
+  // punches holes for free segments in the middle but for a reserve.
+  Status trim(uint32_t floor, bool keep_reserve);
+  // The number of segments that trim() would leave.
+  uint32_t could_trim_to(uint32_t floor, bool keep_reserve) const;
+
+  // Recovery: sets what the file has, one call per segment or run, then finish_rebuild().
+  Status rebuild_begin(uint32_t count);
+  void rebuild_used(uint32_t segment, const SegmentHeader& header, uint64_t used, uint32_t ordinals);
+  void rebuild_ended(uint32_t segment, const SegmentHeader& header, uint64_t end_epoch);
+  void rebuild_finish();
+
+  // Totals over all segments, for stats() and policies.
+  struct Totals {
+    uint64_t live_bytes = 0;
+    uint64_t slack_bytes = 0;
+    uint64_t garbage_bytes = 0;
+    uint64_t free_bytes = 0;
+    uint64_t ended_bytes = 0;  // part of garbage: on hold
+    uint64_t ordinals = 0;
+    uint64_t used_segments = 0;
+  };
+  Totals totals() const;
+  // Dead bytes in one segment (not free): what compacting it would gain beyond its tail.
+  uint64_t garbage_of(uint32_t segment) const;
+  // Free segments that will be taken next and were not asked for before, at most `most`; notes that they were.
+  std::vector<uint32_t> next_unfaulted(uint32_t most);
+  uint32_t free_segments() const { return static_cast<uint32_t>(free_.size()); }
+  // Bytes in sealed and active segments that are neither live nor slack nor unused, kept up to date: O(1).
+  uint64_t file_bytes() const { return head_ + static_cast<uint64_t>(segments_.size()) * segment_size_; }
+  uint64_t live_and_slack() const { return live_and_slack_; }
+  uint64_t ended_segments() const { return ended_count_; }
+
+  static uint64_t footprint(const EntryHeader& h) { return EntryHeader::kSize + h.key_size + uint64_t{h.data_size} + 8; }
+  static uint64_t slack_of(const EntryHeader& h) { return h.total_size() + 8 - footprint(h); }
+
+ private:
+  bool place_in(uint32_t segment, uint64_t total_size, Place* place);
+  Status open_segment(Stream stream, uint64_t epoch);
+  Status take_run(uint32_t length, uint64_t epoch, uint32_t* first);
+  Status grow(uint32_t segments);
+  void write_header(uint32_t segment, uint32_t run_length, uint64_t epoch);
+  void free_run(uint32_t first);
+  Status add_segments(uint64_t number);
+  void set_incarnation(uint32_t segment, uint32_t incarnation);
+  uint64_t room_of(uint32_t segment) const;
+
+  Volume& volume_;
+  Platform& platform_;
+  ReaderPins& pins_;
+  Region incarnations_;  // one 32-bit word a segment
+  uint32_t segment_size_ = 0;
+  uint64_t head_ = 0;
+  uint32_t seed_ = 0;
+  uint64_t max_size_ = 0;
+  std::vector<Segment> segments_;
+  std::set<uint32_t> free_;
+  std::vector<uint32_t> partial_;  // sealed ones with room worth filling
+  std::array<uint32_t, kStreams> active_{kNone, kNone, kNone};
+  uint64_t live_and_slack_ = 0;
+  uint64_t ended_count_ = 0;
+  Observer observer_;
+
+  static constexpr uint32_t kNone = 0xffffffffu;
+};
+
+}  // namespace mmcb

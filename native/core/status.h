@@ -1,0 +1,75 @@
+// Status: the outcome of a core operation. The core throws nothing; every call that can fail returns one.
+//
+// Thread safety: a Status is a value; const use from several threads is safe.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace mmcb {
+
+// Stable: the binding maps each to one MMCB_* code. Callers branch on the code, never on the text.
+enum class Code : uint8_t {
+  kOk = 0,
+  kNotFound,         // the address or key is unknown, removed or stale
+  kClosed,           // the store or the handle is closed
+  kLocked,           // another process writes to the file
+  kReadOnly,         // a write through a read-only handle
+  kNotMmcb,          // a foreign file; left untouched
+  kVersion,          // a newer format; left untouched
+  kCorrupt,          // damage found; the message says where
+  kNoSpace,          // disk full, quota or file-size limit
+  kFull,             // the limit set by maxSize
+  kTooLarge,         // a key or value beyond the format's limits
+  kIo,               // a system call failed; system_error() has errno
+  kFailed,           // refused after a failed sync; reopen to go on
+  kAborted,          // the caller asked to stop
+  kInvalidArgument,  // a precondition of the call does not hold
+  kNoMemory,         // memory or address space could not be had
+};
+
+class [[nodiscard]] Status {
+ public:
+  Status() = default;
+  explicit Status(Code code) : code_(code) {}
+  Status(Code code, std::string message, int system_error = 0)
+      : code_(code), system_error_(system_error), message_(std::make_unique<std::string>(std::move(message))) {}
+  Status(Status&&) = default;
+  Status& operator=(Status&&) = default;
+  Status(const Status& other)
+      : code_(other.code_),
+        system_error_(other.system_error_),
+        message_(other.message_ ? std::make_unique<std::string>(*other.message_) : nullptr) {}
+  Status& operator=(const Status& other) {
+    if (this != &other) *this = Status(other);
+    return *this;
+  }
+
+  bool ok() const { return code_ == Code::kOk; }
+  Code code() const { return code_; }
+  // errno of the system call behind kIo, kNoSpace and kLocked; 0 where there was none.
+  int system_error() const { return system_error_; }
+  // For people; may be empty on hot paths, where the code says everything.
+  const std::string& message() const {
+    static const std::string empty;
+    return message_ ? *message_ : empty;
+  }
+
+ private:
+  Code code_ = Code::kOk;
+  int system_error_ = 0;
+  std::unique_ptr<std::string> message_;
+};
+
+// The name of a code without its MMCB_ prefix, e.g. "NOT_FOUND".
+const char* code_name(Code code);
+
+}  // namespace mmcb
+
+// Returns from the enclosing function when `expression` is not ok.
+#define MMCB_TRY(expression)                       \
+  do {                                             \
+    if (::mmcb::Status mmcb_status_ = (expression); !mmcb_status_.ok()) return mmcb_status_; \
+  } while (0)

@@ -1,0 +1,111 @@
+// STEP hooks and seeded bugs: what makes the engine testable one store at a time.
+//
+// MMCB_STEP(id) stands between any two stores into the mapping that could be seen apart, and around each system call that
+// changes the file. In the test build (MMCB_STEPS=1) it calls a hook that may stop the world there: take the image of a
+// power cut, throw to simulate a kill, let the simulated kernel write pages back. In release builds it is nothing.
+//
+// MMCB_BUG(name) is false in release builds; in the test build a harness can switch a deliberate protocol bug on, to
+// prove that it would be found.
+#pragma once
+
+#include <cstdint>
+
+namespace mmcb {
+
+// Every place where the world can stop. Names say what has just happened.
+#define MMCB_STEP_LIST(X)       \
+  X(kHeadWritten)               \
+  X(kSegmentInvalidated)        \
+  X(kSegmentFilled)             \
+  X(kSegmentPublished)          \
+  X(kSegmentEnded)              \
+  X(kEntryInvalidated)          \
+  X(kEntryHeader)               \
+  X(kEntryKey)                  \
+  X(kEntryDataHalf)             \
+  X(kEntryData)                 \
+  X(kEntryMark)                 \
+  X(kDigestNext)                \
+  X(kEntryPublished)            \
+  X(kEntryEnded)                \
+  X(kDigestDone)                \
+  X(kJournalHalf)               \
+  X(kJournalFilled)             \
+  X(kJournalSealed)             \
+  X(kJournalArmed)              \
+  X(kJournalApplyHalf)          \
+  X(kJournalApplied)            \
+  X(kJournalCleared)            \
+  X(kGrown)                     \
+  X(kMapped)                    \
+  X(kTruncated)                 \
+  X(kPunched)                   \
+  X(kSyncBegun)                 \
+  X(kSyncDataDone)              \
+  X(kSuperblockHalf)            \
+  X(kSuperblockStored)          \
+  X(kSyncSuperblockDone)        \
+  X(kSyncCompleted)             \
+  X(kCompactionMoved)           \
+  X(kRecoveryReplayed)          \
+  X(kRecoveryScrubbed)          \
+  X(kRecoveryRevived)           \
+  X(kRecoverySynced)            \
+  X(kRecoveryStateWritten)      \
+  X(kRecoveryPublished)         \
+  X(kFailureMarked)
+
+enum class Step : uint8_t {
+#define MMCB_STEP_NAME(name) name,
+  MMCB_STEP_LIST(MMCB_STEP_NAME)
+#undef MMCB_STEP_NAME
+      kCount
+};
+
+// Deliberate protocol bugs for the test build. Each is named after what it does wrong.
+#define MMCB_BUG_LIST(X)          \
+  X(kUpdateDurableInPlace)        \
+  X(kUpdateSyncingInPlace)        \
+  X(kReuseSegmentEarly)           \
+  X(kSuperblockBeforeData)        \
+  X(kSkipChecksum)                \
+  X(kNoJournal)                   \
+  X(kEpochReuseAfterRollback)     \
+  X(kCompactionFreesSource)       \
+  X(kEndMarkWithoutEpoch)         \
+  X(kAckBeforeSecondSync)         \
+  X(kScrubNotSynced)              \
+  X(kKillRecoveryFreesHeld)       \
+  X(kBatchPublishesEarly)         \
+  X(kTruncateBeforeSuperblock)    \
+  X(kSizeBeforeSync)              \
+  X(kDigestIgnored)
+
+enum class Bug : uint8_t {
+#define MMCB_BUG_NAME(name) name,
+  MMCB_BUG_LIST(MMCB_BUG_NAME)
+#undef MMCB_BUG_NAME
+      kCount
+};
+
+#if MMCB_STEPS
+
+extern void (*step_hook)(Step step);
+extern uint32_t seeded_bugs;  // bit per Bug
+
+#define MMCB_STEP(name)                                                           \
+  do {                                                                            \
+    if (::mmcb::step_hook != nullptr) ::mmcb::step_hook(::mmcb::Step::name); \
+    asm volatile("" ::: "memory");                                                \
+  } while (0)
+#define MMCB_BUG(name) ((::mmcb::seeded_bugs >> static_cast<unsigned>(::mmcb::Bug::name) & 1u) != 0)
+
+#else
+
+// The compiler must keep the order of stores on both sides, so that a kill between them leaves the one and not the other.
+#define MMCB_STEP(name) asm volatile("" ::: "memory")
+#define MMCB_BUG(name) false
+
+#endif
+
+}  // namespace mmcb

@@ -1,0 +1,106 @@
+#include "core/sync_machine.h"
+
+#include <cstring>
+#include <mutex>
+#include <utility>
+
+#include "core/stores.h"
+
+namespace mmcb {
+
+Status SyncMachine::begin(bool closing) {
+  Engine& e = engine_;
+  std::lock_guard guard(e.lock_);
+  if (e.failed_.load(std::memory_order_relaxed)) return Status(Code::kFailed, "a sync failed earlier: " + e.failure_.message());
+  if (e.open_epoch_.load(std::memory_order_relaxed) >= kMaxEpoch) {
+    return Status(Code::kFull, "the file has used up its 2^40 epochs; copy it with backup()");
+  }
+  superblock_ = e.superblock_;
+  superblock_.sequence++;
+  superblock_.durable_epoch = e.next_epoch();
+  superblock_.live_count = e.count_.load(std::memory_order_relaxed);
+  superblock_.live_digest = e.digest_;
+  superblock_.segment_count = e.segments_.needed_count();
+  superblock_.generation_floor = e.slots_.highest_generation();
+  superblock_.boot_id = e.platform_.boot_id();
+  superblock_.identity = e.identity_;
+  superblock_.flags &= ~(kFlagClean | kFlagProcessMode);
+  if (closing) {
+    superblock_.flags |= kFlagClean;
+  } else if (e.overwrites_durable()) {
+    superblock_.flags |= kFlagProcessMode;
+  }
+  e.syncing_segments_ = superblock_.segment_count;
+  e.dirty_.store(false, std::memory_order_relaxed);
+  phase_ = MMCB_BUG(kSuperblockBeforeData) ? Phase::kSuperblockStore : Phase::kDataSync;
+  MMCB_STEP(kSyncBegun);
+  return Status();
+}
+
+Status SyncMachine::step() {
+  Engine& e = engine_;
+  switch (phase_) {
+    case Phase::kIdle:
+      return Status(Code::kInvalidArgument, "no sync point is under way");
+
+    case Phase::kDataSync:
+      if (Status status = e.volume_.sync(); !status.ok()) return fail(std::move(status));
+      MMCB_STEP(kSyncDataDone);
+      phase_ = Phase::kSuperblockStore;
+      return Status();
+
+    case Phase::kSuperblockStore: {
+      // The other of the two places: the superblock that counts now stays whole until this one is durable.
+      std::byte bytes[Superblock::kSize];
+      encode(superblock_, bytes);
+      std::byte* at = e.volume_.at(kSuperblockOffset[superblock_.sequence & 1]);
+      // No checksum while it is being written, and the magic before the rest: so that a store cut short, which is no
+      // damage and may be the very first, is told from damage to a superblock that counted.
+      constexpr size_t kBody = Superblock::kSize - sizeof(uint32_t);
+      uint32_t crc;
+      std::memcpy(&crc, bytes + kBody, sizeof crc);
+      store32(at + kBody, 0);
+      copy_in(at, bytes, kFileMagic.size());
+      MMCB_STEP(kSuperblockHalf);
+      copy_in(at + kFileMagic.size(), bytes + kFileMagic.size(), kBody - kFileMagic.size());
+      MMCB_STEP(kSuperblockHalf);
+      store32(at + kBody, crc);
+      MMCB_STEP(kSuperblockStored);
+      phase_ = MMCB_BUG(kAckBeforeSecondSync) ? Phase::kComplete : Phase::kSuperblockSync;
+      return Status();
+    }
+
+    case Phase::kSuperblockSync:
+      if (Status status = e.volume_.sync(); !status.ok()) return fail(std::move(status));
+      MMCB_STEP(kSyncSuperblockDone);
+      phase_ = Phase::kComplete;
+      return Status();
+
+    case Phase::kComplete: {
+      std::lock_guard guard(e.lock_);
+      e.superblock_ = superblock_;
+      e.syncing_segments_ = 0;
+      e.durable_epoch_.store(superblock_.durable_epoch, std::memory_order_release);
+      e.syncs_++;
+      e.release_space();
+      phase_ = Phase::kIdle;
+      MMCB_STEP(kSyncCompleted);
+      return Status();
+    }
+  }
+  return Status();
+}
+
+Status SyncMachine::run(bool closing) {
+  MMCB_TRY(begin(closing));
+  while (phase_ != Phase::kIdle) MMCB_TRY(step());
+  return Status();
+}
+
+Status SyncMachine::fail(Status status) {
+  phase_ = Phase::kIdle;
+  engine_.poison(status);
+  return status;
+}
+
+}  // namespace mmcb

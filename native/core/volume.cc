@@ -1,0 +1,70 @@
+#include "core/volume.h"
+
+#include <algorithm>
+
+#include "core/step.h"
+
+namespace mmcb {
+
+Volume::~Volume() {
+  if (base_ != nullptr) platform_.release(base_, reserved_);
+}
+
+Status Volume::attach(std::unique_ptr<File> file, uint64_t address_space, uint64_t at_least) {
+  file_ = std::move(file);
+  // A limit on address space (ulimit -v, small machines) is met half way rather than refused.
+  for (uint64_t length = std::max(address_space, at_least);; length = std::max(length / 2, at_least)) {
+    Status status = platform_.reserve(length, &base_);
+    if (status.ok()) {
+      reserved_ = length;
+      return status;
+    }
+    if (length == at_least) return status;
+  }
+}
+
+Status Volume::map(uint64_t length, MapMode mode) {
+  if (length > reserved_) return Status(Code::kNoMemory, "the file is larger than the address space that could be reserved");
+  MMCB_TRY(file_->map(base_, 0, length, mode));
+  size_.store(length, std::memory_order_release);
+  return Status();
+}
+
+Status Volume::grow(uint64_t length) {
+  const uint64_t old = size();
+  if (length <= old) return Status();
+  if (length > reserved_) return Status(Code::kNoMemory, "the reserved address space is used up");
+  MMCB_TRY(file_->allocate(old, length - old));
+  MMCB_STEP(kGrown);
+  if (Status status = file_->map(base_, old, length - old, MapMode::kShared); !status.ok()) {
+    (void)file_->truncate(old);
+    return status;
+  }
+  MMCB_STEP(kMapped);
+  size_.store(length, std::memory_order_release);
+  return Status();
+}
+
+Status Volume::shrink(uint64_t length) {
+  const uint64_t old = size();
+  if (length >= old) return Status();
+  size_.store(length, std::memory_order_release);
+  MMCB_TRY(file_->unmap(base_, length, old - length));
+  Status status = file_->truncate(length);
+  MMCB_STEP(kTruncated);
+  return status;
+}
+
+Status Volume::punch(uint64_t offset, uint64_t length) {
+  Status status = file_->punch_hole(offset, length);
+  MMCB_STEP(kPunched);
+  return status;
+}
+
+Status Volume::allocate(uint64_t offset, uint64_t length) { return file_->allocate(offset, length); }
+
+Status Volume::sync() { return file_->sync(); }
+
+void Volume::populate(uint64_t offset, uint64_t length, Populate how) { file_->populate(base_, offset, length, how); }
+
+}  // namespace mmcb

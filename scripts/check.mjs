@@ -1,0 +1,80 @@
+// npm run check: everything that can be said about the tree without running it. npm run format: --fix puts right what it can.
+
+import { filesUnder } from './lib/fingerprint.mjs';
+import { nativeRules } from './lib/native-rules.mjs';
+import { addCounts, countsLine, isCI, run, tool, works, writeReport } from './lib/run.mjs';
+import { setup } from './setup.mjs';
+
+const fix = process.argv.includes('--fix');
+const cppFiles = ['native', 'test/native'].flatMap(filesUnder).filter((file) => /\.(cc|h)$/.test(file));
+
+const checks = {
+  'biome (format, lint)': biome,
+  'clang-format': clangFormat,
+  ...(fix ? {} : { TypeScript: typescript, 'native rules': () => report(nativeRules()) }),
+};
+
+await setup(['deps']);
+const results = [];
+for (const [name, check] of Object.entries(checks)) {
+  const { ok, output = '', skipped } = await check();
+  if (output) console.log(output.trimEnd());
+  const verdict = skipped ? `SKIPPED: ${skipped}` : ok ? 'ok' : 'FAILED';
+  console.log(`  ${name.padEnd(22)} ${verdict}`);
+  // In CI a tool that is missing is a failure, or a check could be off for years without anybody seeing it.
+  results.push({
+    passed: Number(ok),
+    failed: Number(!ok && (!skipped || isCI)),
+    skipped: Number(Boolean(skipped) && !isCI),
+  });
+}
+const total = addCounts(results);
+writeReport('check', total);
+console.log(`check: ${countsLine(total)}`);
+if (total.failed) process.exitCode = 1;
+
+async function node(script, args) {
+  const { code, output } = await run(process.execPath, [tool(script), ...args], { quiet: true });
+  return { ok: code === 0, output: code === 0 ? '' : output };
+}
+
+function biome() {
+  return node('@biomejs/biome/bin/biome', [
+    fix ? 'check' : 'ci',
+    ...(fix ? ['--write'] : []),
+    '--colors=off',
+    '--error-on-warnings',
+    '.',
+  ]);
+}
+
+function typescript() {
+  return node('typescript/bin/tsc', ['-p', 'tsconfig.json', '--noEmit']);
+}
+
+/** Version 14 for everyone: other versions format some constructs differently. */
+async function clangFormat() {
+  if (!cppFiles.length) return { ok: true };
+  const command = await findClangFormat();
+  if (!command) return { ok: false, skipped: 'clang-format-14 was not found and could not be installed' };
+  const { code, output } = await run(command, [...(fix ? ['-i'] : ['--dry-run', '--Werror']), ...cppFiles], {
+    quiet: true,
+  });
+  return { ok: code === 0, output: code === 0 ? '' : `${output}\nnpm run format puts this right.` };
+}
+
+async function findClangFormat() {
+  for (const command of ['clang-format-14', 'clang-format']) {
+    const { output } = await run(command, ['--version'], { quiet: true }).catch(() => ({ output: '' }));
+    if (/version 14\./.test(output)) return command;
+  }
+  if (process.getuid?.() !== 0 || !(await works('apt-get'))) return undefined;
+  console.log('clang-format-14 is not installed: installing the Debian package');
+  const apt = (args) => works('apt-get', ['-q', '-y', ...args], { env: { DEBIAN_FRONTEND: 'noninteractive' } });
+  const install = () => apt(['install', '--no-install-recommends', 'clang-format-14']);
+  return (await install()) || ((await apt(['update'])) && (await install())) ? 'clang-format-14' : undefined;
+}
+
+function report(findings) {
+  return { ok: findings.length === 0, output: findings.join('\n') };
+}

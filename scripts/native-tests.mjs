@@ -1,0 +1,112 @@
+// Configures, builds and runs the native tests: plain CMake, no Node headers.
+//   node scripts/native-tests.mjs [--sanitize address,undefined | thread] [--power-cut] [-- arguments for the executable]
+// --power-cut runs the power-cut harness instead of the doctest executable. Other arguments are passed on as well.
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { filesUnder } from './lib/fingerprint.mjs';
+import { countsLine, fail, isCI, must, root, run, works, writeReport } from './lib/run.mjs';
+
+const passedOn = process.argv.slice(2).filter((arg) => arg !== '--');
+const take = (index, count) => passedOn.splice(index, count).at(-1);
+const find = (flag) => passedOn.indexOf(flag);
+const sanitize = find('--sanitize') >= 0 ? take(find('--sanitize'), 2) : '';
+const powerCut = find('--power-cut') >= 0 && take(find('--power-cut'), 1) !== undefined;
+
+const variant = sanitize ? sanitize.replace(/[^a-z]+/g, '-') : 'plain';
+const name = `${powerCut ? 'power-cut' : 'native'}-${variant}`;
+const buildFolder = join('build', `native-${variant}`);
+const thirdParty = join(root, 'build', 'third-party', 'usr', 'include');
+
+async function main() {
+  const target = powerCut ? 'mmcb_power_cut' : 'mmcb_native_tests';
+  const sources = filesUnder('test/native').filter((file) =>
+    powerCut ? file.includes('harness') && hasMain(file) : /native[\\/][^\\/]*_test\.cc$/.test(file),
+  );
+  if (!sources.length) return skip(`there are no sources for ${target}`);
+  if (!powerCut && !(await findDoctest())) return skip('doctest was not found and could not be installed');
+  if (sanitize && !(await sanitizerWorks())) return skip(`the compiler cannot build with -fsanitize=${sanitize}`);
+
+  const options = ['-DMMCB_BUILD_TESTS=ON', '-DMMCB_BUILD_ADDON=OFF', `-DMMCB_SANITIZE=${sanitize}`];
+  // Said each time, because CMake remembers where it once was.
+  options.push(existsSync(thirdParty) ? `-DMMCB_DOCTEST_DIR=${thirdParty}` : '-UMMCB_DOCTEST_DIR');
+  await must('cmake', 'cmake', ['-S', '.', '-B', buildFolder, ...options]);
+  await must('native build', 'cmake', ['--build', buildFolder, '--parallel', '2', '--target', target]);
+
+  const suppressions = join(root, 'test/native/tsan.supp');
+  const [command, args] = await launcher([join(root, buildFolder, target), ...passedOn]);
+  const { code, output } = await run(command, args, {
+    env: {
+      ASAN_OPTIONS: 'detect_stack_use_after_return=1:strict_string_checks=1',
+      UBSAN_OPTIONS: 'print_stacktrace=1',
+      TSAN_OPTIONS: `second_deadlock_stack=1${existsSync(suppressions) ? `:suppressions=${suppressions}` : ''}`,
+    },
+  });
+  const counts = parseCounts(output);
+  // A crash or a sanitizer's finding ends the run before (or after) its summary: that is a failure too.
+  if (code !== 0 && !counts.failed) counts.failed = 1;
+  writeReport(name, counts);
+  console.log(`${name}: ${countsLine(counts)}${code === 0 ? '' : ` (exit ${code})`}`);
+  if (code !== 0 || counts.failed) process.exitCode = 1;
+}
+
+const hasMain = (file) => file.endsWith('.cc') && /^int main\(/m.test(readFileSync(join(root, file), 'utf8'));
+
+/** doctest's summary, or the plain line `N passed, N failed` that the harness prints last. */
+function parseCounts(output) {
+  const doctest = [...output.matchAll(/test cases:\s*\d+ \|\s*(\d+) passed \|\s*(\d+) failed \|\s*(\d+) skipped/g)].at(
+    -1,
+  );
+  const plain = [...output.matchAll(/(\d+) passed, (\d+) failed(?:, (\d+) skipped)?/g)].at(-1);
+  const [, passed = 0, failed = 0, skipped = 0] = doctest ?? plain ?? [];
+  return { passed: Number(passed), failed: Number(failed), skipped: Number(skipped ?? 0) };
+}
+
+/** ThreadSanitizer's fixed memory map and address randomisation do not always agree: run without the latter. */
+async function launcher([command, ...args]) {
+  const noRandomisation = sanitize === 'thread' && (await works('setarch', ['-R', 'true']));
+  return noRandomisation ? ['setarch', ['-R', command, ...args]] : [command, args];
+}
+
+function skip(reason) {
+  console.error(`\n!! ${name}: SKIPPED, ${reason}${isCI ? ' (a failure in CI)' : ''}\n`);
+  const counts = isCI ? { passed: 0, failed: 1, skipped: 0 } : { passed: 0, failed: 0, skipped: 1 };
+  writeReport(name, counts);
+  if (isCI) process.exitCode = 1;
+}
+
+const compiles = (text, flags) => {
+  const folder = mkdtempSync(join(tmpdir(), 'mmcb-probe-'));
+  writeFileSync(join(folder, 'probe.cc'), text);
+  return works(process.env.CXX ?? 'c++', [
+    '-std=c++20',
+    join(folder, 'probe.cc'),
+    '-o',
+    join(folder, 'probe'),
+    ...flags,
+  ]).finally(() => rmSync(folder, { recursive: true, force: true }));
+};
+
+const sanitizerWorks = () => compiles('int main() {}\n', [`-fsanitize=${sanitize}`]);
+
+/** On the include path; else Debian's package, installed as root; else the same package unpacked under build/. */
+async function findDoctest() {
+  const probe = () => compiles('#include <doctest/doctest.h>\n', ['-fsyntax-only', '-I', thirdParty]);
+  if (await probe()) return true;
+  if (!(await works('apt-get'))) return false;
+  console.log('doctest is not installed: getting the Debian package doctest-dev');
+  const apt = (args, cwd = root) =>
+    works('apt-get', ['-q', '-y', ...args], { cwd, env: { DEBIAN_FRONTEND: 'noninteractive' } });
+  if (process.getuid?.() === 0) {
+    const install = () => apt(['install', '--no-install-recommends', 'doctest-dev']);
+    const done = (await install()) || ((await apt(['update'])) && (await install()));
+    if (done && (await probe())) return true;
+  }
+  const downloads = join(root, 'build', 'third-party');
+  mkdirSync(downloads, { recursive: true });
+  if (!(await apt(['download', 'doctest-dev'], downloads))) return false;
+  const file = readdirSync(downloads).find((entry) => /^doctest-dev.*\.deb$/.test(entry));
+  return file !== undefined && (await works('dpkg', ['-x', join(downloads, file), downloads])) && probe();
+}
+
+await main().catch(fail);

@@ -1,0 +1,67 @@
+// npm test: sets up what is missing, runs the suites and ends with one line that adds them up.
+//   node scripts/test.mjs [native] [js] [asan] [tsan] [crash] [stress] [-- arguments]     no name: native and js
+// Arguments after `--` go to the suite, when there is one: `npm run test:js -- -t compaction`.
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { addCounts, countsLine, fail, readReport, root, run, tool, writeReport } from './lib/run.mjs';
+import { setup } from './setup.mjs';
+
+const suites = {
+  native: (args) => native('native-plain', args),
+  asan: (args) => native('native-address-undefined', ['--sanitize', 'address,undefined', ...args]),
+  tsan: (args) => native('native-thread', ['--sanitize', 'thread', ...args]),
+  js: (args) => vitest('js', args),
+  // Power cuts are simulated in native code; kill -9 needs real processes, so it is driven from JavaScript.
+  crash: async (args) => addCounts([await native('power-cut-plain', ['--power-cut', ...args]), await vitest('crash')]),
+  stress: (args) => vitest('stress', args),
+};
+const needsNode = new Set(['js', 'crash', 'stress']);
+
+const argv = process.argv.slice(2);
+const firstOther = argv.findIndex((arg) => !(arg in suites));
+const named = firstOther < 0 ? argv : argv.slice(0, firstOther);
+const args = (firstOther < 0 ? [] : argv.slice(firstOther)).filter((arg) => arg !== '--');
+const names = named.length ? named : ['native', 'js'];
+
+await main().catch(fail);
+
+async function main() {
+  if (names.some((name) => needsNode.has(name))) await setup();
+  const results = [];
+  for (const name of names) results.push([name, await suites[name](names.length === 1 ? args : [])]);
+  const total = addCounts(results.map(([, counts]) => counts));
+  for (const [name, counts] of results) writeReport(name, counts);
+  const parts = results.map(([name, counts]) => `${name} ${countsLine(counts)}`);
+  if (results.length > 1) console.log(`\n${parts.join('; ')}`);
+  console.log(countsLine(total));
+  if (total.failed || total.passed === 0) process.exitCode = 1;
+}
+
+async function native(report, args) {
+  return script(report, 'scripts/native-tests.mjs', args);
+}
+
+async function script(report, file, args) {
+  rmSync(join(root, 'build', 'reports', `${report}.json`), { force: true });
+  const { code } = await run(process.execPath, [file, ...args]);
+  return readReport(report) ?? { passed: 0, failed: code === 0 ? 0 : 1 };
+}
+
+async function vitest(suite, args = []) {
+  const output = join('build', 'reports', `vitest-${suite}.json`);
+  rmSync(join(root, output), { force: true });
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${output}`];
+  const { code } = await run(process.execPath, [tool('vitest/vitest.mjs'), 'run', ...reporters, ...args], {
+    env: { MMCB_SUITE: suite },
+  });
+  if (!existsSync(join(root, output))) return { passed: 0, failed: 1 };
+  const report = JSON.parse(readFileSync(join(root, output), 'utf8'));
+  const counts = {
+    passed: report.numPassedTests,
+    failed: report.numFailedTests,
+    skipped: report.numPendingTests + (report.numTodoTests ?? 0),
+  };
+  // A file that cannot be loaded, or an unhandled rejection, fails the run without failing a test.
+  if (code !== 0 && counts.failed === 0) counts.failed = 1;
+  return counts;
+}

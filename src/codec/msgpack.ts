@@ -1,0 +1,55 @@
+import { Packr } from 'msgpackr';
+import type { Codec } from './codec.js';
+
+/**
+ * A value with a Map somewhere in it starts with this byte, which MessagePack never uses, and goes on in msgpackr's record
+ * form. In plain MessagePack a Map and an object look the same, and the Map would come back as an object.
+ */
+const WITH_MAPS = 0xc1;
+
+/** Thrown by the plain packer when it meets a Map. */
+const metMap = new Error('a Map');
+
+class PlainPackr extends Packr {
+  // msgpackr asks for this when, and only when, it is about to write a Map.
+  get mapAsEmptyObject(): boolean {
+    throw metMap;
+  }
+}
+
+const plain = new PlainPackr({ useRecords: false, mapsAsObjects: true, moreTypes: true, copyBuffers: true });
+const withMaps = new Packr({ useRecords: true, mapsAsObjects: false, moreTypes: true, copyBuffers: true });
+
+/**
+ * MessagePack, by msgpackr: compact, fast, and for more types than JSON: undefined, Date, Map, Set, bigint, RegExp, Error,
+ * Buffer and typed arrays. Values without a Map in them are plain MessagePack. Functions become undefined.
+ */
+export function msgpack<V = unknown>(): Codec<V> {
+  return {
+    encode(value) {
+      try {
+        return plain.pack(value);
+      } catch (error) {
+        if (error !== metMap) throw error;
+      }
+      const packed = withMaps.pack(value);
+      const bytes = Buffer.allocUnsafe(packed.length + 1);
+      bytes[0] = WITH_MAPS;
+      bytes.set(packed, 1);
+      return bytes;
+    },
+    decode: (bytes) => unpack(bytes, 0, bytes.length) as V,
+    decodeSlice: (memory, start, end) => unpack(memory, start, end) as V,
+  };
+}
+
+const range = { start: 0, end: 0 };
+
+function unpack(memory: Uint8Array, start: number, end: number): unknown {
+  if (start === end) throw new RangeError('no MessagePack value has 0 bytes');
+  const maps = memory[start] === WITH_MAPS;
+  // msgpackr reads these at once and keeps nothing of the object, so that one serves nested calls too.
+  range.start = maps ? start + 1 : start;
+  range.end = end;
+  return (maps ? withMaps : plain).unpack(memory, range);
+}

@@ -1,0 +1,34 @@
+/** mmcb: a persistent, memory-mapped, compactable buffer, and typed maps on top of it. */
+export type { BatchOperation } from './buffer/batch.js';
+export type { Address, Bytes } from './buffer/bytes.js';
+export { CompactableBuffer } from './buffer/compactable-buffer.js';
+export type { EntryHeader } from './buffer/entry-header.js';
+export type { ReadStreamOptions } from './buffer/entry-stream.js';
+export type {
+  BackupOptions,
+  BufferOptions,
+  CompactionOptions,
+  Progress,
+  WaitOptions,
+  WorkOptions,
+} from './buffer/options.js';
+export type {
+  BufferEvents,
+  BufferStats,
+  CompactionReport,
+  RecoveryReport,
+  SyncReport,
+  VerifyError,
+  VerifyReport,
+} from './buffer/reports.js';
+export { binary } from './codec/binary.js';
+export type { Codec } from './codec/codec.js';
+export { type CompressionOptions, compressed } from './codec/compressed.js';
+export { json } from './codec/json.js';
+export { msgpack } from './codec/msgpack.js';
+export { utf8 } from './codec/utf8.js';
+export { errorCodes, MmcbError, type MmcbErrorCode, type SystemError } from './errors.js';
+export { AbstractIntMap, IntMap } from './map/int-map.js';
+export type { MapOptions } from './map/keyed-map.js';
+export { type IdOf, type RecordId, RecordMap, type RecordMapOptions } from './map/record-map.js';
+export { AbstractStringMap, StringMap } from './map/string-map.js';

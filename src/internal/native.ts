@@ -1,0 +1,234 @@
+/**
+ * The border between TypeScript and the addon: what `mmcb.node` exports. The addon converts and decides nothing; all
+ * policy lives on this side.
+ *
+ * Conventions
+ * - A store is named by a small integer handle. One handle belongs to the thread (environment) that opened it; handles of
+ *   the same file in several workers share one engine.
+ * - Hot calls return a number: zero or more on success, `-code` (see {@link NativeCode}) on failure. They never throw and
+ *   never allocate a JavaScript object. `lastError(handle)` turns the latest failure of a handle into an error object.
+ * - Cold synchronous calls throw the error made by the factory given to `initialize`.
+ * - Long calls take a callback, run off the JavaScript thread, and return an operation number for `cancel`.
+ * - Bytes go in as the caller's Uint8Array (copied before the call returns) and come out through the slab: a buffer that
+ *   JavaScript owns and native code fills (`setSlab`).
+ */
+
+/** Failure codes as the core numbers them (`native/core/status.h`), returned negated by hot calls. */
+export const NativeCode = {
+  NOT_FOUND: 1,
+  CLOSED: 2,
+  LOCKED: 3,
+  READ_ONLY: 4,
+  NOT_MMCB: 5,
+  VERSION: 6,
+  CORRUPT: 7,
+  NO_SPACE: 8,
+  FULL: 9,
+  TOO_LARGE: 10,
+  IO: 11,
+  FAILED: 12,
+  ABORTED: 13,
+  INVALID_ARGUMENT: 14,
+  NO_MEMORY: 15,
+} as const;
+
+/** Kinds of entries, as iteration and counting select them. */
+export const EntryKind = { PLAIN: 0, INT: 1, STRING: 2, ALL: 255 } as const;
+export type EntryKind = (typeof EntryKind)[keyof typeof EntryKind];
+
+/** Makes the error that a cold call throws or hands to its callback. `errno` is 0 and `syscall` '' where none applies. */
+export type ErrorFactory = (code: number, message: string, errno: number) => Error;
+
+export interface NativeOpenOptions {
+  initialSize: number;
+  /** Segment size in bytes, a power of two from 16 KiB to 2 MiB; only used when the file is created. 0: the default. */
+  segmentSize: number;
+  extensionFactor: number;
+  /** 0: disabled, 1: space, 2: time. */
+  compactionPolicy: 0 | 1 | 2;
+  deletionThreshold: number;
+  requiredFreeSpace: number;
+  /** Milliseconds between checks (space) or runs (time). */
+  compactionInterval: number;
+  /** 0: process, 1: interval. */
+  durability: 0 | 1;
+  syncInterval: number;
+  /** 0: no limit. */
+  maxSize: number;
+  readOnly: boolean;
+  /** 0: strict, 1: salvage. */
+  recovery: 0 | 1;
+}
+
+export interface NativeRecovery {
+  /** 0 created, 1 clean, 2 replayed, 3 rolled back, 4 salvaged. */
+  status: 0 | 1 | 2 | 3 | 4;
+  entries: number;
+  /** Live entries that the durable state counted and that could not be found whole. */
+  lost: number;
+  /** Damaged places set aside. */
+  quarantined: number;
+  /** Entries newer than the durable epoch that were discarded. */
+  discarded: number;
+  durableEpoch: number;
+  milliseconds: number;
+  /** File offsets of damaged places, at most 1000. */
+  damage: number[];
+}
+
+export interface NativeStats {
+  count: number;
+  intCount: number;
+  stringCount: number;
+  removedCount: number;
+  dataSize: number;
+  entrySize: number;
+  liveBytes: number;
+  slackBytes: number;
+  garbageBytes: number;
+  freeBytes: number;
+  fileSize: number;
+  segmentSize: number;
+  segments: number;
+  adds: number;
+  updates: number;
+  removes: number;
+  updatesInPlace: number;
+  relocations: number;
+  compactions: number;
+  compactedEntries: number;
+  syncs: number;
+  failedSyncs: number;
+  openEpoch: number;
+  durableEpoch: number;
+  tableMemory: number;
+  readers: number;
+}
+
+export interface NativeCompaction {
+  movedEntries: number;
+  movedBytes: number;
+  freedSegments: number;
+  sizeBefore: number;
+  sizeAfter: number;
+  milliseconds: number;
+}
+
+export interface NativeVerify {
+  entries: number;
+  bytes: number;
+  /** Each: what is wrong, where, and in which entry if known (-1: none). */
+  errors: { message: string; offset: number; address: number }[];
+  milliseconds: number;
+}
+
+export type Progress = (phase: string, done: number, total: number) => void;
+export type Completion<T> = (error: Error | null, result?: T) => void;
+export type NativeEvent = 'sync' | 'compaction' | 'error';
+
+export interface NativeBinding {
+  readonly formatVersion: number;
+
+  /** Once per environment, before anything else. */
+  initialize(makeError: ErrorFactory): void;
+  /**
+   * Names the buffer that `read`, `get` and iteration fill from now on, for this environment. The caller keeps it
+   * referenced and never transfers or detaches it.
+   */
+  setSlab(slab: Uint8Array): void;
+
+  openSync(path: string, options: NativeOpenOptions): number;
+  open(path: string, options: NativeOpenOptions, progress: Progress | null, done: Completion<number>): number;
+  /** Waits for pending operations of this handle, makes a last sync point if it was the last handle, frees it. */
+  close(handle: number, done: Completion<void>): number;
+  closeSync(handle: number): void;
+  /** Asks a running operation to stop; its callback then gets an ABORTED error, unless it had finished. */
+  cancel(operation: number): void;
+
+  lastError(handle: number): Error;
+  recovery(handle: number): NativeRecovery;
+  stats(handle: number): NativeStats;
+  /** Called on this environment's thread; keeps no environment alive. Pass null to stop. */
+  setEventListener(handle: number, listener: ((event: NativeEvent, detail: object) => void) | null): void;
+
+  // Entries by address. Addresses are safe integers.
+  add(handle: number, data: Uint8Array): number;
+  update(handle: number, address: number, data: Uint8Array): number;
+  remove(handle: number, address: number): number;
+  /**
+   * The size of the entry's data. The bytes lie in the slab from `position` if they fit there; if they do not, nothing was
+   * copied: use another slab or readInto.
+   */
+  read(handle: number, address: number, position: number): number;
+  /** Copies from `position` in the entry; the number of bytes copied (0 at or beyond the end). */
+  readInto(handle: number, address: number, target: Uint8Array, position: number): number;
+  /** Data size, or -code. */
+  sizeOf(handle: number, address: number): number;
+  has(handle: number, address: number): boolean;
+  /** Fills [dataSize, capacity, kind, keySize, epoch, version, offset]; 0 or -code. NOT_FOUND if removed or unknown. */
+  readHeader(handle: number, address: number, target: Float64Array): number;
+  /**
+   * Opens a view of the data in place: an ArrayBuffer over the mapped memory (or over a copy where the runtime forbids
+   * external memory). Throws on failure. Must be ended with endView, which detaches the ArrayBuffer.
+   */
+  beginView(handle: number, address: number): ArrayBuffer;
+  endView(handle: number, view: ArrayBuffer): void;
+  /**
+   * Opens a reader that keeps seeing the entry as it is now, whatever happens to it; holds back reuse of space until it is
+   * closed. A reader number, or -code.
+   */
+  openReader(handle: number, address: number): number;
+  readerRead(handle: number, reader: number, target: Uint8Array, position: number): number;
+  closeReader(handle: number, reader: number): void;
+
+  /**
+   * All or nothing. types[i]: 0 add, 1 update, 2 remove. `addresses` holds the addresses of updates and removes and
+   * receives those of adds. `data[i]` is ignored for removes. 0 or -code.
+   */
+  batch(handle: number, types: Uint8Array, addresses: Float64Array, data: readonly (Uint8Array | undefined)[]): number;
+
+  // Keyed entries. Missing keys: -NOT_FOUND.
+  intSet(handle: number, key: number, data: Uint8Array): number;
+  intGet(handle: number, key: number, position: number): number;
+  intGetInto(handle: number, key: number, target: Uint8Array, position: number): number;
+  intHas(handle: number, key: number): boolean;
+  /** 1 removed, 0 there was none, -code. */
+  intDelete(handle: number, key: number): number;
+  intAddress(handle: number, key: number): number;
+
+  stringSet(handle: number, key: string, data: Uint8Array): number;
+  stringGet(handle: number, key: string, position: number): number;
+  stringGetInto(handle: number, key: string, target: Uint8Array, position: number): number;
+  stringHas(handle: number, key: string): boolean;
+  stringDelete(handle: number, key: string): number;
+  stringAddress(handle: number, key: string): number;
+
+  /** Live entries of a kind. */
+  count(handle: number, kind: EntryKind): number;
+  /**
+   * Reads the values of keys[from..] into the slab one behind another, their sizes into sizes[from..] (-1: missing), until
+   * the slab is full. The number of keys done (0: the first value is larger than the slab).
+   */
+  intGetMany(handle: number, keys: Float64Array, from: number, sizes: Float64Array): number;
+  stringGetMany(handle: number, keys: readonly string[], from: number, sizes: Float64Array): number;
+  /** All or nothing. Value i is the next sizes[i] bytes of `values`. 0 or -code. */
+  intSetMany(handle: number, keys: Float64Array, values: Uint8Array, sizes: Float64Array): number;
+  stringSetMany(handle: number, keys: readonly string[], values: Uint8Array, sizes: Float64Array): number;
+  /** Removes all live entries of a kind, all or nothing; the number removed or -code. */
+  clear(handle: number, kind: EntryKind): number;
+
+  /**
+   * Iteration. Fills `out` with [next cursor, then per entry: address, key (INT) or key size (STRING) or 0, data size]
+   * and, when `values` is set, the slab with key bytes (STRING) and data of each entry one behind another. A data size of
+   * -(n + 1) means: n bytes, not in the slab because they are larger than it; read them by address. The number of
+   * entries (0: the end). Start with cursor 0. Entries added or removed meanwhile may or may not appear; no entry
+   * appears twice.
+   */
+  next(handle: number, kind: EntryKind, cursor: number, values: boolean, out: Float64Array): number;
+
+  // Long operations.
+  flush(handle: number, done: Completion<void>): number;
+  compact(handle: number, progress: Progress | null, done: Completion<NativeCompaction>): number;
+  verify(handle: number, progress: Progress | null, done: Completion<NativeVerify>): number;
+  backup(handle: number, path: string, overwrite: boolean, progress: Progress | null, done: Completion<void>): number;
+}

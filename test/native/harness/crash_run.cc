@@ -1,0 +1,155 @@
+#include "harness/crash_run.h"
+
+namespace mmcb::harness {
+
+Profile profile_of_seed(uint64_t seed) {
+  Random random(seed ^ 0x9f0f11e);
+  Profile profile;
+  Options& o = profile.options;
+  o.segment_size = kMinSegmentSize;
+  o.journal_size = kMinJournalSize;
+  o.initial_size = random.between(4, 16) * kMinSegmentSize;
+  o.max_size = random.one_in(3) ? 24 * kMinSegmentSize : 64 * kMinSegmentSize;
+  o.address_space = 8 << 20;
+  static constexpr double kFactors[] = {1.0, 1.3, 2.0};
+  o.extension_factor = kFactors[random.below(3)];
+  o.durability = seed % 5 == 4 ? Durability::kProcess : Durability::kInterval;
+  profile.names = random.between(5, 100);
+  return profile;
+}
+
+CrashRun::CrashRun(uint64_t seed, const Profile& profile, Counters& counters)
+    : random_(seed),
+      profile_(profile),
+      counters_(counters),
+      disk_(seed ^ 0xd15c0),
+      checker_(profile.options, seed, counters),
+      workload_(profile, seed, disk_, world_, counters) {}
+
+void CrashRun::arm_generation() {
+  // Most lives are short, so that many end soon after a recovery; some are long enough to grow and compact the file.
+  static constexpr uint64_t kLives[] = {100, 500, 3000, 12000};
+  until_crash_ = random_.between(1, kLives[random_.below(4)]);
+}
+
+void CrashRun::run(uint64_t images) {
+  ListenerScope scope(this);
+  const uint64_t end = counters_.images + images;
+  image_gap_ = 160;
+  until_image_ = 1;
+  disk_.set_boot(1);
+  until_crash_ = random_.one_in(2) ? random_.between(1, 20) : 0;
+  try {
+    try {
+      workload_.open(false);
+      arm_generation();
+    } catch (Crash& crash) {
+      survive(std::move(crash));
+    }
+    while (counters_.images < end) {
+      try {
+        workload_.act();
+      } catch (Crash& crash) {
+        survive(std::move(crash));
+      }
+    }
+    workload_.verify();
+    disk_.die();
+    workload_.abandon();
+  } catch (...) {
+    disk_.die();
+    ListenerScope quiet(nullptr);
+    workload_.abandon();
+    throw;
+  }
+}
+
+void CrashRun::on_step(Step step) {
+  steps_++;
+  last_step_ = step;
+  counters_.steps[static_cast<size_t>(step)]++;
+  if (step == Step::kSuperblockStored && world_.syncing) world_.superblock_stored = true;
+  if (random_.percent(3)) disk_.write_back_some();
+  if (--until_image_ == 0) {
+    until_image_ = random_.between(1, image_gap_);
+    check_side_image();
+  }
+  if (until_crash_ != 0 && --until_crash_ == 0) stop_the_world();
+}
+
+void CrashRun::check_side_image() {
+  ListenerScope quiet(nullptr);
+  const uint64_t roll = random_.below(100);
+  Image image;
+  if (roll < 25 && !world_.failing) {
+    checker_.check_kill(world_, disk_);
+  } else if (roll < 35 && !world_.failing && !world_.undone) {
+    disk_.make_image(&image);
+    checker_.check_torn_copy(world_, image, disk_.boot());
+  } else if (roll < 45 && !world_.failing && !world_.undone) {
+    disk_.durable_image(&image);
+    if (image.size() != 0) checker_.check_rot(world_, std::move(image), disk_.boot());
+  } else {
+    disk_.make_image(&image);
+    checker_.check_power_cut(world_, image);
+  }
+}
+
+void CrashRun::stop_the_world() {
+  Crash crash;
+  if (!world_.failing && random_.one_in(3)) {
+    crash.kind = Crash::Kind::kKill;
+    disk_.live_image(&crash.image);
+  } else {
+    disk_.make_image(&crash.image);
+  }
+  disk_.die();
+  throw crash;
+}
+
+void CrashRun::survive(Crash crash) {
+  workload_.abandon();
+  counters_.crashes++;
+  for (int depth = 0;; depth++) {
+    // What is left is opened on the side first: that tells what the run goes on from.
+    Outcome outcome;
+    {
+      ListenerScope quiet(nullptr);
+      Oracle& oracle = world_.oracle;
+      switch (crash.kind) {
+        case Crash::Kind::kPowerCut:
+          disk_.load(crash.image);
+          disk_.set_boot(next_boot_++);
+          outcome = checker_.check_power_cut(world_, crash.image);
+          oracle.rolled_back(outcome.state, outcome.epoch);
+          world_.syncing = world_.superblock_stored = false;
+          break;
+        case Crash::Kind::kKill:
+          disk_.load_live(crash.image);
+          outcome = checker_.check_kill(world_, disk_);
+          oracle.settle_in_flight(outcome.in_flight_applied, outcome.applied);
+          break;
+        case Crash::Kind::kFailedSync:
+          disk_.load_live(crash.image);
+          outcome = checker_.check_failed_sync(world_, disk_, crash.image);
+          oracle.rolled_back(outcome.state, outcome.epoch);
+          world_.syncing = world_.superblock_stored = false;
+          world_.undone = true;
+          break;
+      }
+      world_.failing = false;
+    }
+    until_crash_ = depth < 3 && random_.one_in(3) ? random_.between(1, 30) : 0;
+    try {
+      workload_.open(false);
+      arm_generation();
+      return;
+    } catch (Crash& again) {
+      workload_.abandon();
+      counters_.nested_crashes++;
+      crash = std::move(again);
+    }
+  }
+}
+
+}  // namespace mmcb::harness

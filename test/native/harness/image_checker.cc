@@ -1,0 +1,259 @@
+#include "harness/image_checker.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace mmcb::harness {
+
+ImageChecker::ImageChecker(const Options& options, uint64_t seed, Counters& counters)
+    : options_(options), random_(seed ^ 0xc0ffee), counters_(counters), disk_(seed ^ 0xd15c), platform_(disk_) {}
+
+void ImageChecker::fail(const std::string& what) const {
+  throw Failure{what, kind_, image_ != nullptr ? *image_ : Image()};
+}
+
+std::string ImageChecker::describe(const World& world, const Opened& opened) {
+  static constexpr const char* kStatus[] = {"created", "clean", "replayed", "rolled back", "salvaged"};
+  const RecoveryReport& r = opened.engine->recovery();
+  const auto n = [](uint64_t number) { return std::to_string(number); };
+  return std::string(" [") + kStatus[static_cast<size_t>(r.status)] + " at epoch " + n(r.durable_epoch) + ", lost " + n(r.lost) +
+         ", quarantined " + n(r.quarantined) + "; durable " + n(world.oracle.durable_epoch()) +
+         (world.syncing ? ", syncing " + n(world.syncing_epoch) : "") + (world.superblock_stored ? " (stored)" : "") +
+         (world.recovering ? ", recovering" : "") + "; against now: " + difference(opened.contents, world.oracle.current()) + "]";
+}
+
+void ImageChecker::reset(const Image& image, uint64_t boot) {
+  disk_.load(image);
+  disk_.set_boot(boot);
+  image_ = &image;
+}
+
+ImageChecker::Opened ImageChecker::open(RecoveryMode mode, bool tolerant) {
+  Options options = options_;
+  options.recovery = mode;
+  Opened opened;
+  opened.status = Engine::open(platform_, "image", options, Progress(), &opened.engine);
+  if (!disk_.violation().empty()) fail("recovery broke a rule of the platform: " + disk_.violation());
+  if (!opened.status.ok()) return opened;
+  if (std::string wrong = read_contents(*opened.engine, tolerant, &opened.contents); !wrong.empty()) fail(wrong);
+  return opened;
+}
+
+ImageChecker::Opened ImageChecker::must_open() {
+  Opened opened = open(RecoveryMode::kStrict, false);
+  if (!opened.status.ok()) {
+    fail(std::string("refused: ") + code_name(opened.status.code()) + " " + opened.status.message());
+  }
+  if (std::string wrong = check_stats(*opened.engine, opened.contents); !wrong.empty()) fail(wrong);
+  return opened;
+}
+
+void ImageChecker::expect_no_difference(const Contents& contents, const State& state, const std::string& what) const {
+  if (std::string wrong = difference(contents, state); !wrong.empty()) fail(what + ": " + wrong);
+}
+
+bool ImageChecker::reports_loss(const RecoveryReport& report) {
+  return report.status == RecoveryStatus::kSalvaged || report.lost != 0 || report.quarantined != 0 || !report.damage.empty();
+}
+
+// ---- Judgements --------------------------------------------------------------------------------------------------------
+
+Outcome ImageChecker::judge_power_cut(const World& world, const Opened& opened) const {
+  if (options_.durability == Durability::kProcess) return judge_salvage(world, opened);
+  Outcome outcome;
+  outcome.epoch = opened.epoch();
+  if (!world.may_open_at(outcome.epoch)) {
+    fail("opened at an epoch that cannot be durable" + describe(world, opened));
+  }
+  outcome.state = world.oracle.at(outcome.epoch, false);
+  if (std::string wrong = difference(opened.contents, outcome.state); !wrong.empty()) {
+    fail("not the state of that epoch: " + wrong + describe(world, opened));
+  }
+  if (reports_loss(opened.engine->recovery())) fail("damage reported where there is none" + describe(world, opened));
+  return outcome;
+}
+
+// Durability 'process' overwrites durable versions: a power cut may cost, but it is told, and nothing is made up.
+Outcome ImageChecker::judge_salvage(const World& world, const Opened& opened) const {
+  Outcome outcome;
+  outcome.epoch = opened.epoch();
+  if (std::string wrong = state_of(opened.contents, world.oracle, &outcome.state); !wrong.empty()) fail("salvage: " + wrong);
+  if (reports_loss(opened.engine->recovery())) {
+    counters_.salvaged++;
+  } else if (!is_prefix(world, opened.contents)) {
+    fail("salvage: a loss that was not reported" + describe(world, opened));
+  }
+  return outcome;
+}
+
+Outcome ImageChecker::judge_kill(const World& world, const Opened& opened) const {
+  Outcome outcome;
+  outcome.epoch = opened.epoch();
+  const std::string without = difference(opened.contents, world.oracle.current());
+  if (without.empty()) {
+    outcome.state = world.oracle.current();
+    return outcome;
+  }
+  if (!world.oracle.in_flight()) fail("after every call that returned: " + without + describe(world, opened));
+  outcome.state = world.oracle.at(~0ull, true);
+  std::vector<uint64_t> found;
+  const std::string with = difference(opened.contents, outcome.state, &found);
+  if (!with.empty()) fail("without the call in flight: " + without + "; with it: " + with + describe(world, opened));
+  outcome.in_flight_applied = true;
+  outcome.applied = world.oracle.changes_in_flight();
+  size_t next = 0;
+  for (Change& change : outcome.applied) {
+    if (change.unnamed) {
+      change.name.id = change.address = found[next++];
+      change.unnamed = false;
+      outcome.state.named[change.name] = {change.value, change.address};
+    } else if (!change.removed) {
+      for (const Contents::Entry& entry : opened.contents.entries) {
+        if (entry.name == change.name) change.address = entry.address;
+      }
+    }
+  }
+  outcome.state.unnamed.clear();
+  return outcome;
+}
+
+bool ImageChecker::is_prefix(const World& world, const Contents& contents) const {
+  for (size_t calls = 0; calls <= world.oracle.logged_calls(); calls++) {
+    if (difference(contents, world.oracle.after_calls(calls)).empty()) return true;
+  }
+  return world.oracle.in_flight() && difference(contents, world.oracle.at(~0ull, true)).empty();
+}
+
+// ---- Checks ------------------------------------------------------------------------------------------------------------
+
+namespace {
+
+class Counting final : public StepListener {
+ public:
+  void on_step(Step) override { steps++; }
+  uint64_t steps = 0;
+};
+
+}  // namespace
+
+Outcome ImageChecker::check_power_cut(const World& world, const Image& image) {
+  kind_ = "power cut";
+  counters_.images++, counters_.power_cuts++;
+  reset(image, next_boot_++);
+  Counting counting;
+  ListenerScope scope(&counting);
+  Opened opened = must_open();
+  Outcome outcome = judge_power_cut(world, opened);
+  if (extras_) extras_after(world, std::move(opened), outcome, nullptr, image, counting.steps);
+  return outcome;
+}
+
+Outcome ImageChecker::check_kill(const World& world, const SimulatedDisk& disk) {
+  kind_ = "kill";
+  counters_.images++, counters_.kills++;
+  Image image;
+  disk.live_image(&image);
+  disk_.copy_from(disk);
+  image_ = &image;
+  Counting counting;
+  ListenerScope scope(&counting);
+  Opened opened = must_open();
+  Outcome outcome = judge_kill(world, opened);
+  if (extras_) extras_after(world, std::move(opened), outcome, &disk, image, counting.steps);
+  image_ = nullptr;
+  return outcome;
+}
+
+Outcome ImageChecker::check_failed_sync(const World& world, const SimulatedDisk& disk, const Image& image) {
+  kind_ = "failed sync";
+  counters_.images++;
+  disk_.copy_from(disk);
+  disk_.load_live(image);
+  image_ = &image;
+  ListenerScope scope(nullptr);
+  Opened opened = must_open();
+  if (options_.durability == Durability::kProcess) return judge_salvage(world, opened);
+  return judge_power_cut(world, opened);
+}
+
+void ImageChecker::check_torn_copy(const World& world, const Image& image, uint64_t boot) {
+  kind_ = "torn copy";
+  counters_.images++, counters_.torn_copies++;
+  reset(image, boot);
+  ListenerScope scope(nullptr);
+  Opened opened = must_open();
+  if (difference(opened.contents, world.oracle.current()).empty()) return;
+  if (world.oracle.in_flight() && difference(opened.contents, world.oracle.at(~0ull, true)).empty()) return;
+  if (options_.durability == Durability::kProcess) {
+    counters_.torn_rolled_back++;
+    judge_salvage(world, opened);
+    return;
+  }
+  const uint64_t epoch = opened.epoch();
+  if (world.may_open_at(epoch) && difference(opened.contents, world.oracle.at(epoch, false)).empty()) {
+    counters_.torn_rolled_back++;
+    return;
+  }
+  if (!is_prefix(world, opened.contents)) fail("a torn copy was accepted: it holds no state that ever was" + describe(world, opened));
+  counters_.torn_prefixes++;
+}
+
+void ImageChecker::damage(Image* image) {
+  const uint64_t sectors = image->size() / kDiskSector;
+  if (sectors == 0) return;
+  if (random_.one_in(20)) {
+    // Not to nothing: an empty file is a new file.
+    image->resize(std::max(random_.below(image->size()) / kDiskSector * kDiskSector, kDiskSector));
+    return;
+  }
+  // Half of the damage hits the parts of the file that are in use most: its beginning.
+  const auto sector = [&] { return random_.below(random_.one_in(2) ? sectors : std::min<uint64_t>(sectors, 64)) * kDiskSector; };
+  for (uint64_t n = random_.between(1, 4); n > 0; n--) {
+    std::byte* const at = image->data() + sector();
+    switch (random_.below(4)) {
+      case 0: at[random_.below(kDiskSector)] ^= static_cast<std::byte>(1u << random_.below(8)); break;
+      case 1: std::memset(at, random_.one_in(2) ? 0 : 0xff, kDiskSector); break;
+      case 2: std::memmove(at, image->data() + sector(), kDiskSector); break;
+      default: random_.fill(at, random_.between(1, kDiskSector)); break;
+    }
+  }
+}
+
+void ImageChecker::check_rot(const World& world, Image image, uint64_t boot) {
+  kind_ = "rot";
+  counters_.images++, counters_.rot++;
+  damage(&image);
+  const Image damaged = image;
+  const bool same_boot = random_.one_in(2);
+  reset(damaged, same_boot ? boot : next_boot_++);
+  ListenerScope scope(nullptr);
+  const bool salvage = random_.one_in(2) || options_.durability == Durability::kProcess;
+  Opened opened = open(salvage ? RecoveryMode::kSalvage : RecoveryMode::kStrict, true);
+  if (!opened.status.ok()) {
+    const Code code = opened.status.code();
+    if (code != Code::kCorrupt && code != Code::kNotMmcb && code != Code::kVersion) {
+      fail(std::string("damage is refused with ") + code_name(code) + " " + opened.status.message());
+    }
+    Image after;
+    disk_.live_image(&after);
+    if (after != damaged) fail("a refused file was changed");
+    counters_.rot_refused++;
+    image_ = nullptr;
+    return;
+  }
+  const bool reported = reports_loss(opened.engine->recovery()) || opened.contents.unreadable != 0;
+  if (reported) counters_.rot_reported++;
+  State state;
+  if (std::string wrong = state_of(opened.contents, world.oracle, &state); !wrong.empty()) fail(wrong);
+  const uint64_t epoch = opened.epoch();
+  const bool exact =
+      (world.may_open_at(epoch) && difference(opened.contents, world.oracle.at(epoch, false)).empty()) ||
+      ((same_boot || options_.durability == Durability::kProcess) && is_prefix(world, opened.contents)) ||
+      (reported && epoch == world.oracle.epoch_before_durable() &&
+       difference(opened.contents, world.oracle.before_durable()).empty());
+  if (!exact && !salvage) fail("damage, and a strict opening that is not exact" + describe(world, opened));
+  if (!exact && !reported) fail("damage, and a loss that is not reported" + describe(world, opened));
+  image_ = nullptr;
+}
+
+}  // namespace mmcb::harness

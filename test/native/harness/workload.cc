@@ -1,0 +1,233 @@
+#include "harness/workload.h"
+
+#include <algorithm>
+
+namespace mmcb::harness {
+
+Workload::Workload(const Profile& profile, uint64_t seed, SimulatedDisk& disk, World& world, Counters& counters)
+    : profile_(profile), random_(seed ^ 0x3017), disk_(disk), platform_(disk), world_(world), counters_(counters) {}
+
+void Workload::act() {
+  counters_.calls++;
+  const uint64_t roll = random_.below(1000);
+  const bool crowded = world_.oracle.current().named.size() > profile_.names;
+  // One allocation in a while meets a full disk.
+  if (profile_.faults && random_.one_in(100)) disk_.fail_allocate_in(1);
+  if (roll < 120) {
+    crowded ? remove() : add();
+  } else if (roll < 380) {
+    update();
+  } else if (roll < 450) {
+    remove();
+  } else if (roll < 600) {
+    crowded ? erase() : set();
+  } else if (roll < 640) {
+    erase();
+  } else if (roll < 700) {
+    batch();
+  } else if (roll < 703) {
+    clear();
+  } else if (roll < 880) {
+    sync_notch();
+  } else if (roll < 960) {
+    compaction_notch();
+  } else if (roll < 975) {
+    snapshots_.size() < 3 ? open_snapshot() : close_snapshots();
+  } else if (roll < 985) {
+    check_snapshot();
+  } else if (roll < 990) {
+    close_snapshots();
+  } else if (roll < 994) {
+    close_and_open();
+  } else if (roll < 995) {
+    if (profile_.faults) fail_a_sync();
+  } else {
+    verify();
+  }
+  disk_.fail_allocate_in(0);
+  if (!disk_.violation().empty()) fail("the engine broke a rule of the platform: " + disk_.violation());
+}
+
+// ---- Opening and closing -------------------------------------------------------------------------------------------------
+
+void Workload::open(bool clean) {
+  world_.recovering = true;
+  const Status status = Engine::open(platform_, "file", profile_.options, Progress(), &engine_);
+  if (!status.ok()) fail(std::string("open() refused: ") + code_name(status.code()) + " " + status.message());
+  const RecoveryReport& report = engine_->recovery();
+  if (clean && report.status != RecoveryStatus::kClean) fail("a file closed in order did not open as clean");
+  verify();
+  const Stats stats = engine_->stats();
+  if (stats.durable_epoch < world_.oracle.durable_epoch()) fail("the durable epoch has gone back");
+  if (stats.open_epoch <= world_.oracle.highest_epoch()) fail("an epoch number is used a second time");
+  world_.oracle.made_durable(stats.durable_epoch);
+  epoch_ = stats.open_epoch;
+  world_.recovering = world_.syncing = world_.superblock_stored = world_.failing = world_.undone = false;
+  machine_ = std::make_unique<SyncMachine>(*engine_);
+}
+
+void Workload::abandon() {
+  compactor_.reset();
+  machine_.reset();
+  snapshots_.clear();
+  engine_.reset();
+  making_room_ = false;
+}
+
+void Workload::close_and_open() {
+  close_snapshots();
+  compactor_.reset();
+  sync_all();
+  begin_sync(true);
+  sync_all();
+  machine_.reset();
+  engine_.reset();
+  counters_.clean_reopenings++;
+  open(true);
+}
+
+void Workload::verify() {
+  Contents contents;
+  std::string wrong = read_contents(*engine_, false, &contents);
+  if (wrong.empty()) wrong = difference(contents, world_.oracle.current());
+  if (wrong.empty()) wrong = check_stats(*engine_, contents);
+  if (!wrong.empty()) fail(wrong);
+}
+
+// ---- Sync points ---------------------------------------------------------------------------------------------------------
+
+void Workload::begin_sync(bool closing) {
+  const Status status = machine_->begin(closing);
+  if (!status.ok()) fail(std::string("SyncMachine::begin(): ") + code_name(status.code()) + " " + status.message());
+  world_.syncing = true;
+  world_.syncing_epoch = machine_->epoch();
+  world_.superblock_stored = false;
+  epoch_ = engine_->stats().open_epoch;
+}
+
+void Workload::sync_notch() {
+  using Phase = SyncMachine::Phase;
+  if (machine_->phase() == Phase::kIdle) {
+    begin_sync(false);
+  } else {
+    const uint64_t epoch = machine_->epoch();
+    if (disk_.sync_begun()) disk_.honour_begun_sync();
+    const Status status = machine_->step();
+    if (!status.ok()) fail(std::string("SyncMachine::step(): ") + code_name(status.code()) + " " + status.message());
+    if (machine_->phase() == Phase::kIdle) {
+      world_.oracle.made_durable(epoch);
+      world_.syncing = world_.superblock_stored = false;
+      compaction_waits_ = false;
+      return;
+    }
+  }
+  // A sync phase comes next: it may have started long before it ends.
+  if ((machine_->phase() == Phase::kDataSync || machine_->phase() == Phase::kSuperblockSync) && random_.one_in(2)) {
+    disk_.begin_sync();
+  }
+}
+
+void Workload::sync_all() {
+  while (machine_->phase() != SyncMachine::Phase::kIdle) sync_notch();
+}
+
+// The disk fails under a sync point. Nothing is written any more, the process ends, and the file goes back to the last
+// sync point, whatever the page cache shows.
+void Workload::fail_a_sync() {
+  sync_all();
+  counters_.failed_syncs++;
+  world_.failing = true;
+  disk_.fail_sync_in(random_.between(1, 2));
+  begin_sync(false);
+  Status status;
+  while (status.ok() && machine_->phase() != SyncMachine::Phase::kIdle) status = machine_->step();
+  if (status.ok()) fail("a sync point succeeded although the disk failed");
+  if (engine_->failure().ok()) fail("failure() is ok after a failed sync");
+  Address address;
+  if (engine_->add({}, &address).code() != Code::kFailed) fail("a write after a failed sync is not refused");
+  Crash crash{Crash::Kind::kFailedSync, Image()};
+  disk_.make_evicted_image(&crash.image);
+  disk_.die();
+  throw crash;
+}
+
+// ---- Compaction ------------------------------------------------------------------------------------------------------------
+
+void Workload::compaction_notch() {
+  if (compactor_ == nullptr) {
+    compactor_ = std::make_unique<Compactor>(*engine_);
+    compactor_->begin(random_.one_in(3) ? Compactor::Goal::kAll : Compactor::Goal::kGarbage);
+    compaction_waits_ = false;
+    return;
+  }
+  if (compaction_waits_) return sync_notch();
+  Compactor::Next next = Compactor::Next::kDone;
+  const Status status = compactor_->step(random_.between(1, 4096), &next);
+  if (!status.ok()) {
+    if (status.code() != Code::kFull && status.code() != Code::kNoSpace) {
+      fail(std::string("Compactor::step(): ") + code_name(status.code()) + " " + status.message());
+    }
+    compactor_.reset();
+  } else if (next == Compactor::Next::kDone) {
+    compactor_.reset();
+  } else {
+    compaction_waits_ = next == Compactor::Next::kNeedsSync;
+  }
+}
+
+// Everything that can be free is free afterwards.
+void Workload::compact_all() {
+  close_snapshots();
+  sync_all();
+  compactor_ = std::make_unique<Compactor>(*engine_);
+  compactor_->begin(Compactor::Goal::kAll);
+  for (int rounds = 0;; rounds++) {
+    if (rounds > 100'000) fail("compaction does not come to an end");
+    Compactor::Next next = Compactor::Next::kDone;
+    const Status status = compactor_->step(1 << 16, &next);
+    if (!status.ok()) break;  // no room to move anything: what is free is free
+    if (next == Compactor::Next::kDone) break;
+    if (next == Compactor::Next::kMore) continue;
+    begin_sync(false);
+    sync_all();
+  }
+  compactor_.reset();
+  begin_sync(false);
+  sync_all();
+}
+
+// ---- Snapshots -------------------------------------------------------------------------------------------------------------
+
+void Workload::open_snapshot() {
+  Watched watched;
+  const Status status = engine_->open_snapshot(&watched.snapshot);
+  if (!status.ok()) fail(std::string("open_snapshot(): ") + code_name(status.code()));
+  Contents contents;
+  if (std::string wrong = read_contents(*engine_, false, &contents); !wrong.empty()) fail(wrong);
+  for (const Contents::Entry& entry : contents.entries) {
+    watched.versions.emplace_back(entry.offset, world_.oracle.current().named.at(entry.name).value);
+  }
+  if (watched.snapshot.count != watched.versions.size()) fail("a snapshot counts other than the iteration");
+  epoch_ = engine_->stats().open_epoch;
+  snapshots_.push_back(std::move(watched));
+}
+
+void Workload::check_snapshot() {
+  if (snapshots_.empty()) return;
+  const Watched& watched = snapshots_[random_.below(snapshots_.size())];
+  for (const auto& [offset, value] : watched.versions) {
+    std::vector<std::byte> bytes(value.length + 1);
+    uint64_t copied = 0;
+    const Status status = engine_->read_version(offset, 0, bytes, &copied);
+    if (!status.ok()) fail("a version of an open snapshot cannot be read: " + std::string(code_name(status.code())));
+    if (!is_value(value, bytes.data(), copied)) fail("a version of an open snapshot has changed");
+  }
+}
+
+void Workload::close_snapshots() {
+  check_snapshot();
+  for (const Watched& watched : snapshots_) engine_->close_snapshot(watched.snapshot);
+  snapshots_.clear();
+}
+
+}  // namespace mmcb::harness

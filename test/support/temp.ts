@@ -1,0 +1,29 @@
+/** Folders for test files, removed after the tests of a file. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll } from 'vitest';
+
+const folders: string[] = [];
+
+/** A new, empty folder. */
+export function tempFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'mmcb-test-'));
+  folders.push(folder);
+  return folder;
+}
+
+let count = 0;
+let shared: string | undefined;
+
+/** A path at which there is nothing yet. */
+export function tempFile(name = 'file'): string {
+  shared ??= tempFolder();
+  count += 1;
+  return join(shared, `${name}-${count}.mmcb`);
+}
+
+afterAll(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+  shared = undefined;
+});
