@@ -73,13 +73,19 @@ class Page {
   }
 
   Status take_keyed(Row* row, bool* is_full) {
+    // The slab is touched only when values are wanted. Without them, an integer key is read aside, and of a string key the
+    // size is enough, which an empty target gets.
+    std::byte aside[kAside];
+    MutableBytes target = values_ ? free() : kind_ == KindFilter::kIntKey ? MutableBytes(aside) : MutableBytes();
     EntryHeader header;
-    MutableBytes target = free();
     MMCB_TRY(engine_.read_entry(pin_, row->address, target, &header));
+    row->key = header.key_size;
+    row->size = header.data_size;
+    if (!values_ && kind_ == KindFilter::kStringKey) return Status();
     uint64_t needed = header.key_size + static_cast<uint64_t>(header.data_size);
-    if (needed <= target.size()) return place(target.data(), header, row, is_full);
-    // A page that has begun ends here; the next one has the whole slab. Without values only the key needs room.
-    if (values_ && used_ > 0) {
+    if (needed <= target.size()) return place(target.data(), header, row);
+    // A page that has begun ends here; the next one has the whole slab.
+    if (used_ > 0) {
       *is_full = true;
       return Status();
     }
@@ -90,35 +96,32 @@ class Page {
       target = MutableBytes(whole.get(), static_cast<size_t>(needed));
       MMCB_TRY(engine_.read_entry(pin_, row->address, target, &header));
       needed = header.key_size + static_cast<uint64_t>(header.data_size);
-      if (needed <= target.size()) return place(whole.get(), header, row, is_full);
+      if (needed <= target.size()) return place(whole.get(), header, row);
     }
   }
 
-  // Puts an entry, whose key and data lie at `entry` (perhaps at the free part of the slab already), into the page.
-  Status place(const std::byte* entry, const EntryHeader& header, Row* row, bool* is_full) {
+  // Puts an entry into the page, whose key and data lie at `entry`: at the free part of the slab already, or elsewhere
+  // when they are too large for that together.
+  Status place(const std::byte* entry, const EntryHeader& header, Row* row) {
     const bool is_int = kind_ == KindFilter::kIntKey;
     if (is_int && header.key_size != IntKey::kSize) return Status(Code::kCorrupt);
     row->key = is_int ? static_cast<double>(IntKey::decode(entry)) : header.key_size;
     row->size = header.data_size;
+    if (!values_) return Status();
     const size_t key_bytes = is_int ? 0 : header.key_size;  // in the slab
-    if (key_bytes > slab_.size()) return Status(Code::kTooLarge);
-    if (key_bytes > free().size()) {
-      *is_full = true;
-      return Status();
-    }
-    const std::byte* data = entry + header.key_size;
-    const size_t data_bytes = values_ ? header.data_size : 0;
-    const bool fits = data_bytes <= free().size() - key_bytes;
+    if (key_bytes > free().size()) return Status(Code::kTooLarge);
     std::memmove(free().data(), entry, key_bytes);
     used_ += key_bytes;
-    if (fits) {
-      std::memmove(free().data(), data, data_bytes);
-      used_ += data_bytes;
+    if (header.data_size <= free().size()) {
+      std::memmove(free().data(), entry + header.key_size, header.data_size);
+      used_ += header.data_size;
     } else {
       row->size = -row->size - 1;
     }
     return Status();
   }
+
+  static constexpr size_t kAside = 1024;
 
   Engine& engine_;
   ReaderPin& pin_;

@@ -20,7 +20,9 @@ constexpr uint64_t kMaxBlankFile = 64 << 20;
 // Under steady writes with policy 'space' the file is held to live and slack bytes plus this share of them, and these
 // segments for the streams' open ends.
 constexpr uint64_t kSpareShare = 8;
-constexpr uint64_t kSpareSegments = 6;
+constexpr uint64_t kSpareSegments = 3;
+// Writers held up go on when the file is smaller than that by this share of live and slack bytes.
+constexpr uint64_t kReliefShare = 32;
 // How far ahead of the writers pages are brought in.
 constexpr uint64_t kPrefaultBytes = 32 << 20;
 
@@ -129,7 +131,10 @@ Status Engine::create(const std::string& path, bool sync_directory) {
   MMCB_TRY(strings_.initialize());
   journal_.initialize(&volume_, seed_, s.journal_size, !volatile_);
   MMCB_STEP(kHeadWritten);
-  if (Status status = SyncMachine(*this).run(); !status.ok()) return undo(status);
+  // Twice, so that both places hold a superblock from the beginning: one that is missing later is known to be lost.
+  for (int i = 0; i < 2; i++) {
+    if (Status status = SyncMachine(*this).run(); !status.ok()) return undo(status);
+  }
   if (!volatile_ && sync_directory) MMCB_TRY(platform_.sync_directory_of(path));
   const uint64_t initial = options_.max_size == 0 ? options_.initial_size : std::min(options_.initial_size, options_.max_size);
   if (Status status = segments_.reserve_file(initial / s.segment_size * s.segment_size); !status.ok()) return undo(status);
@@ -192,21 +197,31 @@ void Engine::set_space_listener(SpaceListener* listener) {
     segments_.set_observer(nullptr);
     return;
   }
-  segments_.set_observer([this](bool grew) {
-    if (!grew) {
-      space_listener_->segment_taken();
-    } else if (options_.compaction == CompactionPolicy::kSpace && is_space_short()) {
+  segments_.set_observer([this] {
+    space_listener_->segment_taken();
+    if (options_.compaction != CompactionPolicy::kSpace) return;
+    const uint64_t wanted = wanted_space();
+    segments_.set_frugal(used_space() > wanted);
+    if (used_space() > wanted + kSpareSegments * segments_.segment_size()) {
       throttled_.store(true, std::memory_order_release);
       space_listener_->space_short();
     }
   });
 }
 
-// Under lock_ or from the maintenance thread, where being a little out of date does no harm.
 bool Engine::is_space_short() const {
-  const uint64_t file = segments_.file_bytes() - segments_.head();
-  const uint64_t wanted = segments_.live_and_slack();
-  return file > wanted + wanted / kSpareShare + kSpareSegments * segments_.segment_size();
+  std::lock_guard guard(lock_);
+  // Lower than where the holding up begins, so that it does not begin again at once.
+  return used_space() > wanted_space() - segments_.live_and_slack() / kReliefShare;
+}
+
+uint64_t Engine::wanted_space() const {
+  const uint64_t live = segments_.live_and_slack();
+  return live + live / kSpareShare + kSpareSegments * segments_.segment_size();
+}
+
+uint64_t Engine::used_space() const {
+  return static_cast<uint64_t>(segments_.count() - segments_.free_segments()) * segments_.segment_size();
 }
 
 void Engine::prefault() {

@@ -153,7 +153,7 @@ class Engine {
   void set_space_listener(SpaceListener* listener);
   void set_throttled(bool throttled) { throttled_.store(throttled, std::memory_order_release); }
   bool is_throttled() const { return throttled_.load(std::memory_order_acquire); }
-  // True when more of the file is neither live nor slack than policy 'space' wants under steady writes.
+  // True while writers held up by policy 'space' are to wait on.
   bool is_space_short() const;
   // Brings pages of the free segments that will be taken next in, ahead of the writers.
   void prefault();
@@ -242,6 +242,9 @@ class Engine {
   void reset_tables();
   Status create(const std::string& path, bool sync_directory);
   bool overwrites_durable() const { return volatile_ || options_.durability == Durability::kProcess; }
+  // Bytes of segments in use, and how many policy 'space' wants them to be at most under steady writes. Under lock_.
+  uint64_t used_space() const;
+  uint64_t wanted_space() const;
   void poison(Status status);
 
   Platform& platform_;

@@ -71,12 +71,15 @@ void encode(const Superblock& s, std::byte (&bytes)[Superblock::kSize]) {
       .put(s.identity.inode)
       .put(s.live_count)
       .put(s.live_digest)
+      .put(s.slot_count)
+      .put(uint32_t{0})
       .put(s.created_ms);
   Writer(bytes + kSuperblockCrcOffset).put(superblock_crc(bytes));
 }
 
 SuperblockVerdict decode(const std::byte* bytes, Superblock* s) {
   std::array<uint8_t, 8> magic;
+  uint32_t reserved;
   Reader(bytes)
       .get(&magic)
       .get(&s->format_version)
@@ -93,6 +96,8 @@ SuperblockVerdict decode(const std::byte* bytes, Superblock* s) {
       .get(&s->identity.inode)
       .get(&s->live_count)
       .get(&s->live_digest)
+      .get(&s->slot_count)
+      .get(&reserved)
       .get(&s->created_ms);
   if (magic != kFileMagic) return SuperblockVerdict::kForeign;
   uint32_t crc;

@@ -53,6 +53,10 @@ enum SuperblockFlag : uint32_t {
   kFlagDamaged = 4,      // damage was found and set aside at some opening (sticky)
 };
 
+// Behind the superblock, in its page: a word without meaning. Storing to it makes the kernel write the page again even if
+// it believes that the page is on the disk.
+inline constexpr uint64_t kSuperblockTouchOffset = 256;
+
 struct Superblock {
   uint32_t format_version = kFormatVersion;
   uint32_t segment_size = kDefaultSegmentSize;
@@ -67,6 +71,7 @@ struct Superblock {
   FileIdentity identity;
   uint64_t live_count = 0;   // of the live set as of E
   uint64_t live_digest = 0;  // of the live set as of E (digest.h)
+  uint32_t slot_count = 0;     // slots ever used: bounds what an entry's slot can be
   uint64_t created_ms = 0;
 
   static constexpr size_t kSize = 256;

@@ -12,6 +12,9 @@
 namespace mmcb {
 namespace {
 
+// Slots that were taken and given back without an entry.
+constexpr uint64_t kSlotAllowance = 4096;
+
 // Which of two versions of a slot is the newer one. Generations and versions wrap; two that meet are never far apart.
 bool is_newer(const EntryHeader& a, const EntryHeader& b) {
   if (a.generation != b.generation) return ((a.generation - b.generation) & kGenerationMask) <= kGenerationMask / 2;
@@ -61,6 +64,7 @@ Status Recovery::read_superblock() {
   superblock_ = found[second ? 1 : 0];
   // The other one is whole too, or was just being written, or has never been.
   const SuperblockVerdict other = verdict[second ? 0 : 1];
+  surely_durable_ = other == SuperblockVerdict::kValid ? found[second ? 0 : 1].durable_epoch : 0;
   const bool is_first = superblock_.sequence == 1;
   other_superblock_damaged_ = other == SuperblockVerdict::kDamaged || (other == SuperblockVerdict::kForeign && !is_first);
   e.superblock_ = superblock_;
@@ -91,6 +95,8 @@ Status Recovery::prepare(uint64_t length) {
   e.slots_.set_generation_floor(static_cast<uint32_t>(generation + 1) & kGenerationMask);
   running_[0] = load64(e.volume_.at(kStateDigest));
   running_[1] = load64(e.volume_.at(kStateDigestNext));
+  // Every slot used since the superblock belongs to an entry appended since.
+  slot_limit_ = superblock_.slot_count + length / EntryHeader::kSize + kSlotAllowance;
   plan_ = Plan{};
   digest_ = 0;
   count_ = 0;
@@ -188,7 +194,8 @@ Status Recovery::scan(Reading reading) {
     if (!ended) {
       MMCB_TRY(scan_segment(i, header, mark, limit));
       i += header.run_length;
-    } else if (mark.end_epoch > superblock_.durable_epoch && !e.overwrites_durable() && !MMCB_BUG(kKillRecoveryFreesHeld)) {
+    } else if (reading == Reading::kNewest && mark.end_epoch > surely_durable_ && !e.overwrites_durable() &&
+               !MMCB_BUG(kKillRecoveryFreesHeld)) {
       // Emptied after E: a power cut before the next sync point would still need it.
       e.segments_.rebuild_ended(i, header, mark.end_epoch);
       i += header.run_length;
@@ -222,6 +229,10 @@ Status Recovery::scan_segment(uint32_t index, const SegmentHeader& header, const
       return;
     }
     if (h.kind == Kind::kRedoList || !status.ok()) return;
+    if (h.slot >= slot_limit_) {
+      note_damage(entry.offset);
+      return;
+    }
     if (!entry.mark.valid) {
       // Whether it was live is not known, and guessing could bring back what was deleted.
       note_damage(entry.offset);
@@ -316,7 +327,7 @@ Status Recovery::apply() {
   e.digest_ = e.digest_next_ = digest_;
   e.count_.store(count_);
   e.stored_generation_ = e.slots_.highest_generation();
-  e.durable_epoch_.store(superblock_.durable_epoch);
+  e.durable_epoch_.store(e.recovery_.status == RecoveryStatus::kReplayed ? surely_durable_ : superblock_.durable_epoch);
   e.open_epoch_.store((MMCB_BUG(kEpochReuseAfterRollback) ? superblock_.durable_epoch : highest_epoch_) + 1);
   if (other_superblock_damaged_ || e.recovery_.quarantined != 0) e.superblock_.flags |= kFlagDamaged;
   if (e.options_.read_only) return Status();
@@ -327,6 +338,10 @@ Status Recovery::apply() {
     Journal::replay(e.volume_.at(0), e.volume_.size(), superblock_);
     MMCB_STEP(kRecoveryReplayed);
   }
+  // The superblock gone by may be in the page cache only: its sync failed, or never came. It is on the disk before the
+  // other one is overwritten, because the next data sync writes it (again).
+  const uint64_t touch = kSuperblockOffset[superblock_.sequence & 1] + kSuperblockTouchOffset;
+  store64(e.volume_.at(touch), load64(e.volume_.at(touch)) + 1);
   scrub();
   for (const uint64_t offset : plan_.superseded) {
     Engine::Found found;
@@ -355,6 +370,7 @@ Status Recovery::apply() {
       return synced;
     }
     MMCB_STEP(kRecoverySynced);
+    e.durable_epoch_.store(superblock_.durable_epoch);
     e.note_change();
     e.release_space();
     return Status();

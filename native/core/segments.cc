@@ -85,7 +85,12 @@ Status Segments::allocate(Stream stream, uint64_t total_size, uint64_t epoch, Pl
         const uint32_t candidate = partial_.back();
         partial_.pop_back();
         Segment& s = segments_[candidate];
-        if (s.state != Segment::State::kSealed || s.victim || s.damaged || room_of(candidate) < total_size + kSector) continue;
+        // It may have been freed since, and be something else now: the head of a run, whose entries all start in its first
+        // segment.
+        if (s.state != Segment::State::kSealed || s.run_length != 1 || s.victim || s.damaged ||
+            room_of(candidate) < total_size + kSector) {
+          continue;
+        }
         s.state = Segment::State::kActive;
         active = candidate;
       }
@@ -135,7 +140,7 @@ Status Segments::take_run(uint32_t length, uint64_t epoch, uint32_t* first) {
   }
   write_header(found, length, epoch);
   *first = found;
-  if (observer_) observer_(false);
+  if (observer_) observer_();
   return Status();
 }
 
@@ -148,7 +153,7 @@ Status Segments::grow(uint32_t needed) {
     return Status(Code::kNoMemory, "the reserved address space is used up");
   }
   const uint64_t wanted = std::min<uint64_t>(std::max<uint64_t>(count() / kGrowthShare, 1), kMaxGrowth / segment_size_);
-  uint32_t step = static_cast<uint32_t>(std::min(most, std::max<uint64_t>(needed, wanted)));
+  uint32_t step = static_cast<uint32_t>(std::min(most, std::max<uint64_t>(needed, frugal_ ? 1 : wanted)));
   Status status = volume_.grow(now + static_cast<uint64_t>(step) * segment_size_);
   if (!status.ok() && step > needed) {
     // A nearly full disk: what is needed may still fit.
@@ -156,9 +161,7 @@ Status Segments::grow(uint32_t needed) {
     status = volume_.grow(now + static_cast<uint64_t>(step) * segment_size_);
   }
   MMCB_TRY(status);
-  MMCB_TRY(add_segments(step));
-  if (observer_) observer_(true);
-  return Status();
+  return add_segments(step);
 }
 
 std::vector<uint32_t> Segments::next_unfaulted(uint32_t most) {

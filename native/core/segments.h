@@ -14,6 +14,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <set>
 #include <vector>
@@ -93,9 +94,12 @@ class Segments {
   Segment& at(uint32_t segment) { return segments_[segment]; }
   const Segment& at(uint32_t segment) const { return segments_[segment]; }
 
-  // Called when a segment is taken and when the file has to grow (true), under the write lock.
-  using Observer = std::function<void(bool grew)>;
+  // Called when a segment is taken, under the write lock.
+  using Observer = std::function<void()>;
   void set_observer(Observer observer) { observer_ = std::move(observer); }
+
+  // Frugal: the file grows by what is needed and no more.
+  void set_frugal(bool frugal) { frugal_ = frugal; }
 
   // Finds a place for an entry of `total_size` bytes, taking or adding segments as needed. kNoSpace, kFull, kNoMemory.
   Status allocate(Stream stream, uint64_t total_size, uint64_t epoch, Place* place);
@@ -173,13 +177,14 @@ class Segments {
   uint64_t head_ = 0;
   uint32_t seed_ = 0;
   uint64_t max_size_ = 0;
-  std::vector<Segment> segments_;
+  std::deque<Segment> segments_;  // references stay valid while the file grows
   std::set<uint32_t> free_;
   std::vector<uint32_t> partial_;  // sealed ones with room worth filling
   std::array<uint32_t, kStreams> active_{kNone, kNone, kNone};
   uint64_t live_and_slack_ = 0;
   uint64_t ended_count_ = 0;
   Observer observer_;
+  bool frugal_ = false;
 
   static constexpr uint32_t kNone = 0xffffffffu;
 };

@@ -75,9 +75,10 @@ Status SlotTable::extend(uint32_t slot) {
 }
 
 Status SlotTable::acquire(Address* address) {
-  uint32_t slot = free_head_;
+  uint32_t slot = free_count_ > waiting_slots_ ? free_head_ : kNoSlot;
   uint32_t generation = generation_floor_;
   if (slot != kNoSlot) {
+    free_count_--;
     const uint64_t found = word(slot).load(std::memory_order_relaxed);
     generation = generation_of(found);
     free_head_ = next_of(found);
@@ -114,6 +115,7 @@ void SlotTable::append_free(uint32_t slot, uint32_t generation) {
     word(free_tail_).store(free_word(generation_of(tail), slot), std::memory_order_relaxed);
   }
   free_tail_ = slot;
+  free_count_++;
 }
 
 Status SlotTable::restore(Address address, uint64_t offset, bool* conflict) {
@@ -143,6 +145,7 @@ Status SlotTable::note_dead(Address address) {
 void SlotTable::finish_rebuild() {
   free_head_ = kNoSlot;
   free_tail_ = kNoSlot;
+  free_count_ = 0;
   const uint32_t count = size_.load(std::memory_order_relaxed);
   for (uint32_t slot = 0; slot < count; ++slot) {
     const uint64_t found = word(slot).load(std::memory_order_relaxed);

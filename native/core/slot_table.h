@@ -26,7 +26,10 @@ namespace mmcb {
 
 class SlotTable {
  public:
-  explicit SlotTable(Platform& platform) : region_(platform) {}
+  // A slot is used again only while more than `waiting_slots` others are free: without them one slot taken and freed in
+  // turn would run through its generations within a second, and addresses kept from before would look alive again.
+  explicit SlotTable(Platform& platform, uint32_t waiting_slots = 1024)
+      : region_(platform), waiting_slots_(waiting_slots) {}
 
   // Reserves address space for 2^32 - 1 slots. Call once.
   Status initialize();
@@ -55,7 +58,11 @@ class SlotTable {
   void release(Address address);
 
   // Generation given to slots that have never been used (see docs/format.md, "generation floor").
-  void set_generation_floor(uint32_t generation) { generation_floor_ = generation & kGenerationMask; }
+  // Counts as handed out up to there: else the next superblock would say less than the last one.
+  void set_generation_floor(uint32_t generation) {
+    generation_floor_ = generation & kGenerationMask;
+    if (generation_floor_ > highest_generation_ + 1) highest_generation_ = generation_floor_ - 1;
+  }
   // The highest generation handed out so far, for the superblock.
   uint32_t highest_generation() const { return highest_generation_; }
 
@@ -76,9 +83,11 @@ class SlotTable {
   void append_free(uint32_t slot, uint32_t generation);
 
   Region region_;
+  const uint32_t waiting_slots_;
   std::atomic<uint32_t> size_{0};
   uint32_t free_head_ = kNoSlot;
   uint32_t free_tail_ = kNoSlot;
+  uint32_t free_count_ = 0;
   uint32_t generation_floor_ = 0;
   uint32_t highest_generation_ = 0;
 };

@@ -97,7 +97,7 @@ class SharedStore final : public SpaceListener {
       if (next == Compactor::Next::kNeedsSync) {
         status = flush();
         if (!status.ok()) break;
-        relieve();
+        if (!engine_->is_space_short()) relieve();
       }
       if (progress && !progress("compact", compactor_.done_bytes(), compactor_.total_bytes())) {
         status = Status(Code::kAborted);
@@ -251,20 +251,31 @@ class SharedStore final : public SpaceListener {
       if (wants_prefault_.exchange(false) && !volatile_) engine_->prefault();
       if (wants_space_.exchange(false)) run_policy(Compactor::Goal::kPressure);
       if (options.compaction != CompactionPolicy::kDisabled && Clock::now() >= next_check) {
-        if (is_compaction_due()) run_policy(Compactor::Goal::kGarbage);
+        check_policy();
         next_check = Clock::now() + interval;
       }
       lock.lock();
     }
   }
 
-  bool is_compaction_due() const {
+  void check_policy() {
     const Options& options = engine_->options();
     const Stats stats = engine_->stats();
-    if (options.compaction == CompactionPolicy::kTime) return stats.garbage_bytes != 0;
-    const auto used = static_cast<double>(stats.file_size - stats.free_bytes);
-    return static_cast<double>(stats.garbage_bytes) >= options.deletion_threshold * used &&
-           static_cast<double>(stats.free_bytes) < options.required_free_space * static_cast<double>(stats.file_size);
+    if (options.compaction == CompactionPolicy::kTime) {
+      if (stats.garbage_bytes != 0) run_policy(Compactor::Goal::kGarbage);
+      return;
+    }
+    const auto file = static_cast<double>(stats.file_size);
+    const auto garbage = static_cast<double>(stats.garbage_bytes);
+    const auto free = static_cast<double>(stats.free_bytes);
+    if (garbage >= options.deletion_threshold * (file - free) && free < options.required_free_space * file) {
+      run_policy(Compactor::Goal::kGarbage);
+    } else if (stats.segments > kSmallFile && garbage + free > kShrinkShare * file && stats.removes != shrunk_at_) {
+      // Most of the file serves nobody: move what lives to its front and cut the rest off. Once per state of the file, in
+      // case something (a snapshot, a long run) stands in the way.
+      shrunk_at_ = stats.removes;
+      run_policy(Compactor::Goal::kAll);
+    }
   }
 
   void run_policy(Compactor::Goal goal) {
@@ -277,6 +288,9 @@ class SharedStore final : public SpaceListener {
     if (!status.ok() && status.code() != Code::kAborted) emit_error(status);
   }
 
+  static constexpr uint64_t kSmallFile = 8;       // segments
+  static constexpr double kShrinkShare = 2.0 / 3;  // of the file
+  uint64_t shrunk_at_ = ~0ull;
   static constexpr auto kIdle = std::chrono::milliseconds(50);
 
   std::unique_ptr<Engine> engine_;

@@ -21,6 +21,7 @@ Status SyncMachine::begin(bool closing) {
   superblock_.live_count = e.count_.load(std::memory_order_relaxed);
   superblock_.live_digest = e.digest_;
   superblock_.segment_count = e.segments_.needed_count();
+  superblock_.slot_count = e.slots_.size();
   superblock_.generation_floor = e.slots_.highest_generation();
   superblock_.boot_id = e.platform_.boot_id();
   superblock_.identity = e.identity_;

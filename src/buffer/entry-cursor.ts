@@ -83,10 +83,11 @@ export class EntryCursor {
     }
     const store = this.#store;
     const { native, slab } = store;
-    // A key may be almost as long as a slab.
-    if (this.#values) slab.openWindow(this.#kind === EntryKind.STRING ? SLAB_SIZE : undefined);
+    // Also without values: native code reads a keyed entry into the slab to get at its key. A key may be almost as long as
+    // a slab.
+    slab.openWindow(this.#kind === EntryKind.STRING ? SLAB_SIZE : undefined);
     const count = native.next(store.handle, this.#kind, this.#next, this.#values, this.#page);
-    if (this.#values) slab.closeWindow();
+    slab.closeWindow();
     if (count < 0) throw store.failure(count);
     if (count === 0) {
       this.#ended = true;

@@ -129,13 +129,21 @@ export type NativeEvent = 'sync' | 'compaction' | 'error';
 export interface NativeBinding {
   readonly formatVersion: number;
 
-  /** Once per environment, before anything else. */
-  initialize(makeError: ErrorFactory): void;
+  /**
+   * Once per environment, before anything else. `copyViews`: views are copies even where external memory is allowed, as
+   * they are where it is not (Electron); for tests.
+   */
+  initialize(makeError: ErrorFactory, copyViews?: boolean): void;
   /**
    * Names the buffer that `read`, `get` and iteration fill from now on, for this environment. The caller keeps it
    * referenced and never transfers or detaches it.
    */
   setSlab(slab: Uint8Array): void;
+  /**
+   * The string whose key bytes (WTF-8, as `next` puts them there) lie in the slab at `offset`. Exact for lone surrogates,
+   * which no UTF-8 decoder is. Throws if they lie outside.
+   */
+  keyFromBytes(offset: number, length: number): string;
 
   openSync(path: string, options: NativeOpenOptions): number;
   open(path: string, options: NativeOpenOptions, progress: Progress | null, done: Completion<number>): number;
@@ -148,7 +156,11 @@ export interface NativeBinding {
   lastError(handle: number): Error;
   recovery(handle: number): NativeRecovery;
   stats(handle: number): NativeStats;
-  /** Called on this environment's thread; keeps no environment alive. Pass null to stop. */
+  /**
+   * Called on this environment's thread; keeps no environment alive. Pass null to stop. The detail: of 'sync'
+   * { epoch, milliseconds }, of 'compaction' a NativeCompaction, of 'error' an Error. Sync events that come faster than
+   * they are delivered are merged into the latest.
+   */
   setEventListener(handle: number, listener: ((event: NativeEvent, detail: object) => void) | null): void;
 
   // Entries by address. Addresses are safe integers.
@@ -165,7 +177,10 @@ export interface NativeBinding {
   /** Data size, or -code. */
   sizeOf(handle: number, address: number): number;
   has(handle: number, address: number): boolean;
-  /** Fills [dataSize, capacity, kind, keySize, epoch, version, offset]; 0 or -code. NOT_FOUND if removed or unknown. */
+  /**
+   * Fills [dataSize, capacity, kind, keySize, epoch, version, offset] and returns 0. 1, with nothing filled in, for an
+   * address that was given out and has been removed; else -code (NOT_FOUND: never given out, as far as can be told).
+   */
   readHeader(handle: number, address: number, target: Float64Array): number;
   /**
    * Opens a view of the data in place: an ArrayBuffer over the mapped memory (or over a copy where the runtime forbids
@@ -218,11 +233,12 @@ export interface NativeBinding {
   clear(handle: number, kind: EntryKind): number;
 
   /**
-   * Iteration. Fills `out` with [next cursor, then per entry: address, key (INT) or key size (STRING) or 0, data size]
-   * and, when `values` is set, the slab with key bytes (STRING) and data of each entry one behind another. A data size of
-   * -(n + 1) means: n bytes, not in the slab because they are larger than it; read them by address. The number of
-   * entries (0: the end). Start with cursor 0. Entries added or removed meanwhile may or may not appear; no entry
-   * appears twice.
+   * Iteration. Fills `out` with [next cursor, then per entry: address, key (INT) or key size (STRING) or 0 (PLAIN, ALL),
+   * data size] and, only when `values` is set, the slab with key bytes (STRING) and data of each entry one behind
+   * another. A data size of -(n + 1) means: n bytes, not in the slab because they are larger than it; read them by
+   * address. The number of entries (0: the end), or -code, the cursor then being behind the entry that failed
+   * (TOO_LARGE: a key larger than the slab). Start with cursor 0. Entries added or removed meanwhile may or may not
+   * appear; no entry appears twice.
    */
   next(handle: number, kind: EntryKind, cursor: number, values: boolean, out: Float64Array): number;
 

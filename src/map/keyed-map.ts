@@ -277,7 +277,10 @@ export abstract class KeyedMap<K extends number | string, V> {
     try {
       for (let i = from, start = position; i < to; i++) {
         const size = sizes[i] as number;
-        if (size < 0) continue; // there is none
+        if (size < 0) {
+          values[i] = undefined; // not a hole
+          continue;
+        }
         values[i] =
           decodeSlice === undefined
             ? this.decode(Buffer.from(memory, start, size))

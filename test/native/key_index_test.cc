@@ -381,7 +381,7 @@ TEST_CASE("readers are not misled by cells that move under them") {
   }
   std::mt19937_64 random(1);
   std::vector<bool> present(kVolatile, true);
-  for (int round = 0; round < 20'000 || looks.load(std::memory_order_relaxed) < 10'000; ++round) {
+  for (int round = 0; round < 50'000 || looks.load(std::memory_order_relaxed) < 10'000; ++round) {
     const uint64_t i = random() % kVolatile;
     if (present[i]) {
       REQUIRE(index.erase(kWord, 8 * (i + 1)));

@@ -20,7 +20,7 @@ using mmcb::posix_platform;
 using mmcb::SlotTable;
 
 TEST_CASE("an address resolves from publish to release, and never again") {
-  SlotTable table(posix_platform());
+  SlotTable table(posix_platform(), 0);
   REQUIRE(table.initialize().ok());
   CHECK(table.size() == 0);
   CHECK(table.resolve(Address{0, 0}) == 0);
@@ -50,7 +50,7 @@ TEST_CASE("an address resolves from publish to release, and never again") {
 }
 
 TEST_CASE("live_at tells live slots from free, acquired and unknown ones") {
-  SlotTable table(posix_platform());
+  SlotTable table(posix_platform(), 0);
   REQUIRE(table.initialize().ok());
   Address live;
   Address acquired;
@@ -73,7 +73,7 @@ TEST_CASE("live_at tells live slots from free, acquired and unknown ones") {
 }
 
 TEST_CASE("an abandoned address keeps its generation") {
-  SlotTable table(posix_platform());
+  SlotTable table(posix_platform(), 0);
   REQUIRE(table.initialize().ok());
   Address address;
   REQUIRE(table.acquire(&address).ok());
@@ -85,7 +85,7 @@ TEST_CASE("an abandoned address keeps its generation") {
 }
 
 TEST_CASE("free slots come back first in, first out, and generations wrap") {
-  SlotTable table(posix_platform());
+  SlotTable table(posix_platform(), 0);
   REQUIRE(table.initialize().ok());
   table.set_generation_floor(kGenerationMask);
   std::vector<Address> addresses(3);
@@ -106,7 +106,7 @@ TEST_CASE("a slot table behaves like a map") {
   const uint64_t seed = std::random_device{}();
   CAPTURE(seed);
   std::mt19937_64 random(seed);
-  SlotTable table(posix_platform());
+  SlotTable table(posix_platform(), 0);
   REQUIRE(table.initialize().ok());
   std::unordered_map<uint64_t, uint64_t> live;  // address -> offset
   std::unordered_set<uint64_t> ever;
@@ -159,7 +159,7 @@ TEST_CASE("a table is rebuilt from what a scan finds, in any order") {
   CAPTURE(seed);
   std::mt19937_64 random(seed);
   constexpr uint32_t kFloor = 40;
-  SlotTable table(posix_platform());
+  SlotTable table(posix_platform(), 0);
   REQUIRE(table.initialize().ok());
   table.set_generation_floor(kFloor);
   struct Seen {
@@ -214,7 +214,7 @@ TEST_CASE("a table is rebuilt from what a scan finds, in any order") {
 }
 
 TEST_CASE("two live entries for one slot are a conflict that the caller decides") {
-  SlotTable table(posix_platform());
+  SlotTable table(posix_platform(), 0);
   REQUIRE(table.initialize().ok());
   bool conflict = true;
   REQUIRE(table.restore(Address{5, 3}, 80, &conflict).ok());
@@ -231,7 +231,7 @@ TEST_CASE("two live entries for one slot are a conflict that the caller decides"
 }
 
 TEST_CASE("readers resolve beside a writer that grows the table") {
-  SlotTable table(posix_platform());
+  SlotTable table(posix_platform(), 0);
   REQUIRE(table.initialize().ok());
   std::atomic<bool> stop{false};
   std::atomic<uint64_t> wrong{0};

@@ -121,7 +121,8 @@ void CrashRun::survive(Crash crash) {
           disk_.load(crash.image);
           disk_.set_boot(next_boot_++);
           outcome = checker_.check_power_cut(world_, crash.image);
-          oracle.rolled_back(outcome.state, outcome.epoch);
+          // A file that was not there yet is created again, with its epochs.
+          oracle.rolled_back(outcome.state, outcome.created ? oracle.durable_epoch() : outcome.epoch);
           world_.syncing = world_.superblock_stored = false;
           break;
         case Crash::Kind::kKill:
@@ -132,8 +133,13 @@ void CrashRun::survive(Crash crash) {
         case Crash::Kind::kFailedSync:
           disk_.load_live(crash.image);
           outcome = checker_.check_failed_sync(world_, disk_, crash.image);
-          oracle.rolled_back(outcome.state, outcome.epoch);
-          world_.syncing = world_.superblock_stored = false;
+          if (profile_.options.durability == Durability::kProcess) {
+            oracle.rolled_back(outcome.state, outcome.epoch);
+          } else {
+            // The superblock gone by may be in the page cache only: until recovery is done, a power cut may find the one
+            // before.
+            oracle.forget_after(outcome.epoch);
+          }
           world_.undone = true;
           break;
       }

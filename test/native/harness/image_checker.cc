@@ -62,6 +62,7 @@ Outcome ImageChecker::judge_power_cut(const World& world, const Opened& opened) 
   if (options_.durability == Durability::kProcess) return judge_salvage(world, opened);
   Outcome outcome;
   outcome.epoch = opened.epoch();
+  outcome.created = opened.engine->recovery().status == RecoveryStatus::kCreated;
   if (!world.may_open_at(outcome.epoch)) {
     fail("opened at an epoch that cannot be durable" + describe(world, opened));
   }
@@ -89,6 +90,7 @@ Outcome ImageChecker::judge_salvage(const World& world, const Opened& opened) co
 Outcome ImageChecker::judge_kill(const World& world, const Opened& opened) const {
   Outcome outcome;
   outcome.epoch = opened.epoch();
+  outcome.created = opened.engine->recovery().status == RecoveryStatus::kCreated;
   const std::string without = difference(opened.contents, world.oracle.current());
   if (without.empty()) {
     outcome.state = world.oracle.current();

@@ -19,6 +19,7 @@ namespace mmcb::harness {
 struct Outcome {
   State state;
   uint64_t epoch = 0;              // the durable epoch that it opened at
+  bool created = false;            // there was no file yet
   bool in_flight_applied = false;  // after a kill: the call in flight is in the file
   std::vector<Change> applied;     // that call, with the addresses found
 };

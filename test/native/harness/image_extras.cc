@@ -134,11 +134,11 @@ void ImageChecker::cut_again(const World& world, const Outcome& first, const Sim
   ListenerScope quiet(nullptr);
   kind_ = kill ? "kill inside recovery" : "power cut inside recovery";
   Opened opened = must_open();
+  if (difference(opened.contents, first.state).empty() && (opened.epoch() >= first.epoch || first.created)) return;
   if (options_.durability == Durability::kProcess) {
     judge_salvage(world, opened);
     return;
   }
-  if (difference(opened.contents, first.state).empty() && opened.epoch() >= first.epoch) return;
   // A power cut inside the recovery of a killed process: the sync point before is as good.
   if (disk != nullptr && !kill && world.may_open_at(opened.epoch()) &&
       difference(opened.contents, world.oracle.at(opened.epoch(), false)).empty()) {

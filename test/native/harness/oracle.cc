@@ -130,6 +130,7 @@ uint64_t Oracle::highest_epoch() const {
 }
 
 void Oracle::made_durable(uint64_t epoch) {
+  if (epoch == durable_epoch_) return;
   before_durable_ = durable_;
   epoch_before_durable_ = durable_epoch_;
   durable_epoch_ = epoch;
@@ -145,9 +146,20 @@ void Oracle::made_durable(uint64_t epoch) {
   log_.resize(kept);
 }
 
+void Oracle::forget_after(uint64_t epoch) {
+  current_ = at(epoch, false);
+  std::erase_if(log_, [&](const Call& call) { return call.epoch > epoch; });
+  std::erase_if(handed_out_, [&](const auto& one) { return one.second > epoch; });
+  in_flight_.clear();
+}
+
 void Oracle::rolled_back(const State& state, uint64_t epoch) {
-  before_durable_ = durable_ = current_ = state;
-  epoch_before_durable_ = durable_epoch_ = epoch;
+  if (epoch != durable_epoch_) {
+    before_durable_ = durable_;
+    epoch_before_durable_ = durable_epoch_;
+  }
+  durable_ = current_ = state;
+  durable_epoch_ = epoch;
   std::erase_if(handed_out_, [&](const auto& one) { return one.second > epoch; });
   log_.clear();
   in_flight_.clear();

@@ -83,6 +83,8 @@ class Oracle {
 
   // Everything up to `epoch` is on the disk for good.
   void made_durable(uint64_t epoch);
+  // The calls after `epoch` never happened; what is on the disk for good is as it was.
+  void forget_after(uint64_t epoch);
   // The file was opened in this state, which is that of `epoch` on the disk; whatever came later never happened.
   void rolled_back(const State& state, uint64_t epoch);
   // A killed process' last call has turned out to be in the file, with these addresses, or not.

@@ -59,8 +59,8 @@ using Work = std::function<void(Result&)>;
 }
 
 // Runs the seed, and says in `result` what came of it.
-void run_seed(uint64_t seed, uint64_t images, const std::string& dump, Result& result) {
-  CrashRun run(seed, profile_of_seed(seed), result.counters);
+void run_seed(uint64_t seed, const Profile& profile, uint64_t images, const std::string& dump, Result& result) {
+  CrashRun run(seed, profile, result.counters);
   try {
     run.run(images);
   } catch (const Failure& failure) {
@@ -143,7 +143,7 @@ int run_random(const Arguments& arguments) {
   const uint64_t each = (arguments.images + seeds - 1) / seeds;
   std::vector<Work> works;
   for (uint64_t seed = arguments.first_seed; seed <= arguments.last_seed; seed++) {
-    works.push_back([seed, each, &arguments](Result& result) { run_seed(seed, each, arguments.dump, result); });
+    works.push_back([seed, each, &arguments](Result& result) { run_seed(seed, profile_of_seed(seed), each, arguments.dump, result); });
   }
   const auto start = std::chrono::steady_clock::now();
   const std::vector<Result> results = run_all(works, arguments.jobs);
@@ -205,6 +205,13 @@ bool is_wanted(const std::string& list, const std::string& name) {
   return list.empty() || ("," + list + ",").find("," + name + ",") != std::string::npos;
 }
 
+// Some of the bugs are none where durable versions may be overwritten.
+Profile profile_for_bugs(uint64_t seed) {
+  Profile profile = profile_of_seed(seed);
+  profile.options.durability = Durability::kInterval;
+  return profile;
+}
+
 int run_bugs(const Arguments& arguments) {
   int missed = 0;
   for (size_t bug = 0; bug < static_cast<size_t>(Bug::kCount); bug++) {
@@ -214,7 +221,7 @@ int run_bugs(const Arguments& arguments) {
     for (uint64_t seed = arguments.first_seed; seed <= arguments.last_seed; seed++) {
       works.push_back([seed, bug, &arguments](Result& result) {
         seeded_bugs = 1u << bug;
-        run_seed(seed, arguments.max_images, arguments.dump, result);
+        run_seed(seed, profile_for_bugs(seed), arguments.max_images, arguments.dump, result);
       });
     }
     const auto start = std::chrono::steady_clock::now();
@@ -247,7 +254,8 @@ int replay(const Arguments& arguments) {
   }
   static Result result;
   const auto start = std::chrono::steady_clock::now();
-  run_seed(arguments.first_seed, arguments.images, arguments.dump, result);
+  const uint64_t seed = arguments.first_seed;
+  run_seed(seed, seeded_bugs != 0 ? profile_for_bugs(seed) : profile_of_seed(seed), arguments.images, arguments.dump, result);
   print_counters(result.counters, since(start));
   std::printf("%s\n", result.failed ? result.text : "ok");
   return result.failed ? 1 : 0;

@@ -58,6 +58,9 @@ class SimulatedDisk {
   void make_image(Image* image);           // a power cut: the durable state and some of the rest
   // After a failed sync: what the page cache holds once it has dropped some of the pages that it failed to write.
   void make_evicted_image(Image* image);
+  // A process that has recovered from a failed sync goes on. Which of the pages that are not on the disk it has stored to
+  // (also with the same bytes) is not known: from here on all of them count as dirty again.
+  void forget_lost_pages() { lost_.clear(); }
   // For the exhaustive mode: pages that differ from the disk, and the image in which those of `mask` survive. The first
   // `changes` pending changes of the file have reached the disk.
   std::vector<uint32_t> dirty_pages() const;

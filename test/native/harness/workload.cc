@@ -60,9 +60,12 @@ void Workload::open(bool clean) {
   const Stats stats = engine_->stats();
   if (stats.durable_epoch < world_.oracle.durable_epoch()) fail("the durable epoch has gone back");
   if (stats.open_epoch <= world_.oracle.highest_epoch()) fail("an epoch number is used a second time");
+  // The epoch gone by is on the disk now, whether or not its own sync point ever finished; recovery may have added one.
+  world_.oracle.made_durable(std::max(report.durable_epoch, world_.oracle.durable_epoch()));
   world_.oracle.made_durable(stats.durable_epoch);
   epoch_ = stats.open_epoch;
   world_.recovering = world_.syncing = world_.superblock_stored = world_.failing = world_.undone = false;
+  disk_.forget_lost_pages();
   machine_ = std::make_unique<SyncMachine>(*engine_);
 }
 

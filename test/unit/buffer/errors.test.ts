@@ -1,9 +1,12 @@
-import { readFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { isNativeError } from 'node:util/types';
 import { describe, expect, it } from 'vitest';
 import { errorFromNative } from '../../../src/errors.js';
 import { CompactableBuffer, errorCodes, MmcbError, type MmcbErrorCode } from '../../../src/index.js';
 import { NativeCode } from '../../../src/internal/native.js';
+import { expectCode } from '../../support/expect.js';
+import { tempFolder } from '../../support/temp.js';
 
 describe('MmcbError', () => {
   it('has a code, a name, a message and a stack', () => {
@@ -71,12 +74,11 @@ describe('the addon', () => {
 
   it('that cannot be loaded is reported with the reason', async () => {
     const { loadBinding } = await import('../../../src/internal/load-binding.js');
-    try {
-      loadBinding({ MMCB_NATIVE_BINDING: 'package.json.node' });
-    } catch (error) {
-      expect((error as MmcbError).code).toBe('MMCB_NATIVE');
-    }
-    expect(JSON.parse(readFileSync('package.json', 'utf8'))).toHaveProperty('name', 'mmcb');
+    const path = join(tempFolder(), 'mmcb.node');
+    writeFileSync(path, 'no addon at all');
+    const error = await expectCode(() => loadBinding({ MMCB_NATIVE_BINDING: path }), 'MMCB_NATIVE');
+    expect(error.message).toMatch(/mmcb\.node: .*(file too short|invalid|not a valid|header|mach-o)/i);
+    expect(error.cause).toBeInstanceOf(Error);
   });
 
   it('is one for all buffers', () => {

@@ -24,9 +24,9 @@ describe('options of a buffer', () => {
     [{ durability: 'process', syncInterval: 2 ** 31 - 1 }],
     [{ maxSize: 2 ** 26 }],
     [{ maxSize: Number.POSITIVE_INFINITY }],
-    [{ maxSize: 2 ** 20 }], // less than the default of initialSize
+    [{ maxSize: 2 ** 20, segmentSize: 65_536 }], // less than the default of initialSize
     [{ recovery: 'salvage', segmentSize: 16_384 }],
-  ])('accepts %j', (options) => open(options));
+  ])('accepts %o', (options) => open(options));
 
   it.each<[unknown, RegExp]>([
     [null, /options of CompactableBuffer\.openSync must be an object, got null/],
@@ -45,7 +45,7 @@ describe('options of a buffer', () => {
     [{ readOnly: 'yes' }, /'readOnly' .* must be true or false/],
     [{ signal: {} }, /'signal' .* must be an AbortSignal/],
     [{ onProgress: true }, /'onProgress' .* must be a function/],
-  ])('refuses the wrong type in %j', (options, message) => {
+  ])('refuses the wrong type in %o', (options, message) => {
     expect(() => open(options)).toThrow(TypeError);
     expect(() => open(options)).toThrow(message);
   });
@@ -64,7 +64,7 @@ describe('options of a buffer', () => {
     [{ maxSize: 1000, initialSize: 2000 }, /'initialSize' .* must not exceed 'maxSize': 2000 > 1000/],
     [{ segmentSize: 100_000 }, /'segmentSize' .* power of two/],
     [{ recovery: 'hope' }, /'recovery' .* must be 'strict' or 'salvage'/],
-  ])('refuses the value out of range in %j', (options, message) => {
+  ])('refuses the value out of range in %o', (options, message) => {
     expect(() => open(options)).toThrow(RangeError);
     expect(() => open(options)).toThrow(message);
   });
@@ -77,7 +77,7 @@ describe('options of a buffer', () => {
     [{ compaction: { policy: 'space', deletionTreshold: 1 } }, "did you mean 'compaction.deletionThreshold'?"],
     [{ compaction: { policy: 'disabled', interval: 1 } }, "unknown option 'compaction.interval'"],
     [{ zzzzzzzzzzzz: 1 }, "it takes 'initialSize', "],
-  ])('suggests the nearest name for %j', (options, message) => {
+  ])('suggests the nearest name for %o', (options, message) => {
     expect(() => open(options)).toThrow(TypeError);
     expect(() => open(options)).toThrow(message);
   });

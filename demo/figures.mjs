@@ -1,0 +1,44 @@
+// What the demo measures on its way, and the table at the end.
+import { alignedRows, count, mebibytes, milliseconds, perSecond } from './format.mjs';
+
+export class Figures {
+  /** How long each opening after a kill took. */
+  recoveries = [];
+  /** Reads while nothing else was going on. */
+  restingReads;
+  #moments = new Map();
+  #rates = new Map();
+
+  moment(name, map) {
+    this.#moments.set(name, map.stats());
+  }
+
+  rate(name, { calls, ms }) {
+    this.#rates.set(name, perSecond(calls, ms));
+  }
+
+  print(screen, checks) {
+    screen.heading('In figures');
+    const moments = [...this.#moments.values()];
+    const row = (title, value) => [title, ...moments.map(value)];
+    const sizes = [
+      ['', ...this.#moments.keys()],
+      row('records', (stats) => count(stats.count)),
+      row('live', (stats) => mebibytes(stats.liveBytes)),
+      row('slack', (stats) => mebibytes(stats.slackBytes)),
+      row('garbage', (stats) => mebibytes(stats.garbageBytes)),
+      row('free', (stats) => mebibytes(stats.freeBytes)),
+      row('file', (stats) => mebibytes(stats.fileSize)),
+    ];
+    screen.details(sizes);
+    screen.line();
+    screen.details([['per second', ...this.#rates.keys()], ['one thread', ...this.#rates.values()]]);
+    screen.line();
+    screen.details([
+      ['recovery after kill -9', this.recoveries.map(milliseconds).join(', ')],
+      ['checks', `${count(checks.passed)} passed, ${count(checks.failed)} failed`],
+    ]);
+  }
+}
+
+export { alignedRows };

@@ -1,0 +1,60 @@
+/**
+ * What the killed child leaves behind besides the store: a file with one line before each operation, which describes it,
+ * and one after it, with what it returned. A pwrite that has returned survives SIGKILL; a line that has no end was never
+ * acknowledged to anybody.
+ */
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+
+/** The bytes of value `id`: every one of them is checked. */
+export function valueBytes(id, size) {
+  const words = new Uint32Array((size + 3) >>> 2);
+  let word = Math.imul(id, 0x9e3779b1) ^ size;
+  for (let i = 0; i < words.length; i++) {
+    word = (Math.imul(word, 0x01000193) + i) | 0;
+    words[i] = word;
+  }
+  return Buffer.from(words.buffer, 0, size);
+}
+
+/** Writes the log, in the child. */
+export class LogWriter {
+  #file;
+
+  constructor(path) {
+    this.#file = openSync(path, 'w');
+  }
+
+  write(kind, content) {
+    writeSync(this.#file, `${kind}${JSON.stringify(content ?? null)}\n`);
+  }
+
+  close() {
+    closeSync(this.#file);
+  }
+}
+
+/**
+ * Reads the log, in the parent: how the child opened (undefined if it had not), the operations that returned, and the one
+ * that did not.
+ */
+export function readLog(path) {
+  const result = { opened: undefined, done: [], open: undefined };
+  let lines;
+  try {
+    lines = readFileSync(path, 'utf8').split('\n');
+  } catch (error) {
+    if (error.code === 'ENOENT') return result;
+    throw error;
+  }
+  lines.pop(); // empty, or cut short
+  for (const line of lines) {
+    const content = JSON.parse(line.slice(1));
+    if (line[0] === 'o') result.opened = content;
+    else if (line[0] === 'b') result.open = content;
+    else {
+      result.done.push({ operation: result.open, result: content });
+      result.open = undefined;
+    }
+  }
+  return result;
+}

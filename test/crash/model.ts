@@ -1,0 +1,106 @@
+/** What a store must hold after a kill: the acknowledged operations, and all or nothing of the one under way. */
+import { type Address, binary, type CompactableBuffer, IntMap, StringMap } from '../../src/index.js';
+import { type Operation, type Value, valueBytes } from './log.mjs';
+
+/** 'p' and an address, 'i' and an integer, 's' and a string. */
+type Ref = string;
+
+export class Model {
+  readonly #values = new Map<Ref, Value>();
+
+  get size(): number {
+    return this.#values.size;
+  }
+
+  /** `addresses`: what the adds of the operation returned. */
+  apply(operation: Operation, addresses: Address[]): void {
+    const values = this.#values;
+    switch (operation.type) {
+      case 'add':
+        values.set(`p${addresses.shift() as Address}`, operation.value);
+        break;
+      case 'update':
+        values.set(`p${operation.address}`, operation.value);
+        break;
+      case 'remove':
+        values.delete(`p${operation.address}`);
+        break;
+      case 'batch':
+        for (const one of operation.operations) this.apply(one, addresses);
+        break;
+      case 'int':
+        for (const [key, value] of operation.entries) values.set(`i${key}`, value);
+        break;
+      case 'string':
+        for (const [key, value] of operation.entries) values.set(`s${key}`, value);
+        break;
+      case 'int delete':
+        values.delete(`i${operation.key}`);
+        break;
+      case 'string delete':
+        values.delete(`s${operation.key}`);
+        break;
+      case 'clear':
+        for (const ref of values.keys()) if (ref[0] === 's') values.delete(ref);
+    }
+  }
+
+  copy(): Model {
+    const copy = new Model();
+    for (const [ref, value] of this.#values) copy.#values.set(ref, value);
+    return copy;
+  }
+
+  /** The differences between this and what is stored; none: they are the same, byte for byte. */
+  differences(stored: ReadonlyMap<Ref, Buffer>): string[] {
+    const found: string[] = [];
+    for (const [ref, { id, size }] of this.#values) {
+      const bytes = stored.get(ref);
+      if (bytes === undefined) found.push(`${ref} is missing (value ${id}, ${size} bytes)`);
+      else if (!bytes.equals(valueBytes(id, size))) {
+        found.push(`${ref} should be value ${id} of ${size} bytes, is ${bytes.length} bytes of something else`);
+      }
+    }
+    for (const [ref, bytes] of stored) {
+      if (!this.#values.has(ref)) found.push(`${ref} should not be there (${bytes.length} bytes)`);
+    }
+    return found;
+  }
+
+  /**
+   * This model with an operation that may or may not have happened. Nobody was told which addresses its adds got, so they
+   * are looked for among the entries that are new.
+   */
+  with(operation: Operation, stored: ReadonlyMap<Ref, Buffer>): Model {
+    const fresh = [...stored].filter(([ref]) => ref[0] === 'p' && !this.#values.has(ref));
+    const addresses: Address[] = [];
+    const steps = operation.type === 'batch' ? operation.operations : [operation];
+    for (const step of steps) {
+      if (step.type !== 'add') continue;
+      const wanted = valueBytes(step.value.id, step.value.size);
+      const index = fresh.findIndex(([, bytes]) => bytes.equals(wanted));
+      const [ref] = index < 0 ? ['p-1'] : (fresh.splice(index, 1)[0] as [Ref, Buffer]);
+      addresses.push(Number(ref.slice(1)));
+    }
+    const next = this.copy();
+    next.apply(operation, addresses);
+    return next;
+  }
+}
+
+/** Everything in a store, read in every way. */
+export function contents(buffer: CompactableBuffer): Map<Ref, Buffer> {
+  const stored = new Map<Ref, Buffer>();
+  for (const address of buffer.addresses()) {
+    if (buffer.readHeader(address).kind === 'plain') stored.set(`p${address}`, buffer.read(address));
+  }
+  const ints = new IntMap<Uint8Array>(buffer, binary());
+  const strings = new StringMap<Uint8Array>(buffer, binary());
+  for (const key of ints.keys()) stored.set(`i${key}`, Buffer.from(ints.get(key) as Uint8Array));
+  for (const [key, value] of strings) stored.set(`s${key}`, Buffer.from(value));
+  const { count } = buffer.stats();
+  if (count !== stored.size) throw new Error(`stats().count is ${count}, but ${stored.size} entries can be reached`);
+  const entries = [...buffer.entries()].length;
+  if (entries !== count) throw new Error(`entries() has ${entries} of ${count} entries`);
+  return stored;
+}

@@ -1,0 +1,212 @@
+// Store: threads, sharing, group commit, policies; under ThreadSanitizer the proof that reads without locks are sound.
+#include "core/store.h"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+#include "support/engine_fixture.h"
+
+using namespace mmcb;
+using namespace mmcb::test;
+
+namespace {
+
+std::shared_ptr<Store> open_store(const std::string& path, const Options& options) {
+  std::shared_ptr<Store> store;
+  const Status status = Store::open(path, options, nullptr, &store);
+  REQUIRE_MESSAGE(status.ok(), status.message());
+  return store;
+}
+
+// A value whose every byte follows from its first ones: a torn one is recognised.
+void fill_value(std::vector<std::byte>& value, uint64_t key, uint64_t id) {
+  std::memcpy(value.data(), &key, 8);
+  std::memcpy(value.data() + 8, &id, 8);
+  for (size_t i = 16; i < value.size(); i++) value[i] = static_cast<std::byte>(key * 31 + id * 7 + i);
+}
+bool is_whole(const std::vector<std::byte>& value, size_t size, uint64_t key) {
+  uint64_t id;
+  std::memcpy(&id, value.data() + 8, 8);
+  std::vector<std::byte> expected(size);
+  fill_value(expected, key, id);
+  return std::memcmp(expected.data(), value.data(), size) == 0;
+}
+
+}  // namespace
+
+TEST_CASE("two writers, two readers, sync points and a compaction at once") {
+  for (const Durability durability : {Durability::kInterval, Durability::kProcess}) {
+    TemporaryFolder folder;
+    Options options = small_options();
+    options.durability = durability;
+    options.sync_interval_ms = 5;
+    options.extension_factor = 1.5;
+    const auto store = open_store(folder.path("a.mmcb"), options);
+    Engine& engine = store->engine();
+    constexpr uint64_t kKeys = 400;
+    constexpr int kOperations = 12000;
+    std::atomic<bool> done{false};
+    std::atomic<uint64_t> reads{0};
+    std::atomic<int> bad{0};
+
+    const auto write = [&](uint64_t parity) {
+      std::mt19937_64 random(parity + 1);
+      for (int i = 0; i < kOperations; i++) {
+        const uint64_t key = random() % (kKeys / 2) * 2 + parity;
+        const IntKey name(static_cast<int64_t>(key));
+        if (random() % 16 == 0) {
+          const Status status = engine.erase(name);
+          if (!status.ok() && status.code() != Code::kNotFound) bad++;
+          continue;
+        }
+        std::vector<std::byte> value(16 + random() % 300);
+        fill_value(value, key, random());
+        if (!engine.set(name, value, nullptr).ok()) bad++;
+      }
+    };
+    const auto read = [&](uint64_t seed) {
+      std::mt19937_64 random(seed);
+      ReaderPin* pin = engine.pins().add_reader();
+      std::vector<std::byte> value(512);
+      while (!done) {
+        const uint64_t key = random() % kKeys;
+        uint64_t size = 0;
+        const Status status = engine.read(*pin, Key(IntKey(static_cast<int64_t>(key))), value, &size);
+        if (status.ok() ? !is_whole(value, size, key) : status.code() != Code::kNotFound) bad++;
+        reads++;
+      }
+      engine.pins().remove_reader(pin);
+    };
+    std::thread readers[] = {std::thread(read, 11), std::thread(read, 12)};
+    std::thread compaction([&] {
+      while (!done) {
+        CompactionReport report;
+        if (!store->compact(nullptr, &report).ok()) bad++;
+      }
+    });
+    std::thread writers[] = {std::thread(write, 0), std::thread(write, 1)};
+    for (std::thread& writer : writers) writer.join();
+    done = true;
+    for (std::thread& reader : readers) reader.join();
+    compaction.join();
+    CHECK(bad == 0);
+    CHECK(reads > 0);
+    VerifyReport report;
+    REQUIRE(store->verify(nullptr, &report).ok());
+    CHECK_MESSAGE(report.errors.empty(), (report.errors.empty() ? "" : report.errors[0].message));
+    CHECK(close_store(store).ok());
+  }
+}
+
+TEST_CASE("one file is one engine in a process, by whatever path, until the last one lets go") {
+  TemporaryFolder folder;
+  const auto first = open_store(folder.path("a.mmcb"), small_options());
+  std::filesystem::create_symlink(folder.path("a.mmcb"), folder.path("link.mmcb"));
+  const auto second = open_store(folder.path("link.mmcb"), small_options());
+  CHECK(&first->engine() == &second->engine());
+  REQUIRE(first->engine().set(IntKey(1), bytes("one"), nullptr).ok());
+  REQUIRE(close_store(first).ok());
+  CHECK(second->engine().count(KindFilter::kAll) == 1);
+  REQUIRE(close_store(second).ok());
+  const auto third = open_store(folder.path("a.mmcb"), small_options());
+  CHECK(third->engine().recovery().status == RecoveryStatus::kClean);
+  CHECK(third->engine().count(KindFilter::kAll) == 1);
+}
+
+TEST_CASE("openers and closers of one file in many threads do not meet half-open engines") {
+  TemporaryFolder folder;
+  std::atomic<int> bad{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; t++) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 20; i++) {
+        std::shared_ptr<Store> store;
+        if (!Store::open(folder.path("a.mmcb"), small_options(), nullptr, &store).ok()) {
+          bad++;
+          continue;
+        }
+        if (!store->engine().set(IntKey(t), bytes("x"), nullptr).ok()) bad++;
+        if (!close_store(std::move(store)).ok()) bad++;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(bad == 0);
+  CHECK(open_store(folder.path("a.mmcb"), small_options())->engine().count(KindFilter::kAll) == 4);
+}
+
+TEST_CASE("concurrent flushes share sync points, and each covers what came before it") {
+  TemporaryFolder folder;
+  Options options = small_options();
+  options.sync_interval_ms = 1u << 30;
+  const auto store = open_store(folder.path("a.mmcb"), options);
+  std::vector<std::thread> threads;
+  std::atomic<int> bad{0};
+  constexpr int kFlushes = 25;
+  for (int t = 0; t < 8; t++) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < kFlushes; i++) {
+        const uint64_t epoch = store->engine().stats().open_epoch;
+        if (!store->engine().set(IntKey(t), bytes(std::to_string(i)), nullptr).ok()) bad++;
+        if (!store->flush().ok() || store->engine().stats().durable_epoch < epoch) bad++;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(bad == 0);
+  CHECK(store->engine().stats().syncs < 8 * kFlushes);
+  REQUIRE(store->flush().ok());
+}
+
+TEST_CASE("policy 'space' frees the space of deletes without later writes, and holds steady updates to the bound") {
+  TemporaryFolder folder;
+  Options options = small_options();
+  options.compaction = CompactionPolicy::kSpace;
+  options.compaction_interval_ms = 10;
+  options.sync_interval_ms = 20;
+  const auto store = open_store(folder.path("a.mmcb"), options);
+  Engine& engine = store->engine();
+  std::mt19937_64 random(5);
+  constexpr int64_t kKeys = 4000;
+  const auto put = [&](int64_t key) {
+    return engine.set(IntKey(key), bytes(random_text(250 + random() % 501, random())), nullptr);
+  };
+  for (int64_t key = 0; key < kKeys; key++) REQUIRE(put(key).ok());
+  double worst = 0;
+  for (int i = 0; i < 12000; i++) {
+    REQUIRE(put(static_cast<int64_t>(random() % kKeys)).ok());
+    if (i % 200 != 0) continue;
+    const Stats stats = engine.stats();
+    worst = std::max(worst, static_cast<double>(stats.file_size) / (static_cast<double>(stats.data_size) * 1.3));
+  }
+  CHECK(worst <= 1.5);
+  MESSAGE("largest size of the file: ", worst, " x (live data x extension factor)");
+  for (int64_t key = 0; key < kKeys; key++) {
+    if (key % 20 != 0) REQUIRE(engine.erase(IntKey(key)).ok());
+  }
+  const uint64_t before = engine.stats().file_size;
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (engine.stats().file_size > before / 4 && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  CHECK(engine.stats().file_size <= before / 4);
+}
+
+TEST_CASE("a store in memory works like one on disk") {
+  const auto store = open_store(":memory:", small_options());
+  for (int64_t key = 0; key < 2000; key++) REQUIRE(store->engine().set(IntKey(key), bytes(random_text(100, key)), nullptr).ok());
+  for (int64_t key = 0; key < 1900; key++) REQUIRE(store->engine().erase(IntKey(key)).ok());
+  REQUIRE(store->flush().ok());
+  const uint64_t before = store->engine().stats().file_size;
+  CompactionReport report;
+  REQUIRE(store->compact(nullptr, &report).ok());
+  CHECK(store->engine().stats().file_size < before / 3);
+  TemporaryFolder folder;
+  REQUIRE(store->backup(folder.path("b.mmcb"), false, nullptr).ok());
+  CHECK(open_store(folder.path("b.mmcb"), small_options())->engine().count(KindFilter::kIntKey) == 100);
+}
