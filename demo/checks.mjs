@@ -25,6 +25,11 @@ export class Checks {
     this.#screen.failure(typeof what === 'function' ? what() : what);
   }
 
+  /** Says that all is well, unless something has failed. */
+  conclude(text) {
+    if (this.failed === 0) this.#screen.detail(text);
+  }
+
   value(found, expected, key) {
     this.that(
       isDeepStrictEqual(found, expected),

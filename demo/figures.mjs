@@ -1,11 +1,9 @@
 // What the demo measures on its way, and the table at the end.
-import { alignedRows, count, mebibytes, milliseconds, perSecond } from './format.mjs';
+import { count, mebibytes, milliseconds, perSecond } from './format.mjs';
 
 export class Figures {
   /** How long each opening after a kill took. */
   recoveries = [];
-  /** Reads while nothing else was going on. */
-  restingReads;
   #moments = new Map();
   #rates = new Map();
 
@@ -32,7 +30,10 @@ export class Figures {
     ];
     screen.details(sizes);
     screen.line();
-    screen.details([['per second', ...this.#rates.keys()], ['one thread', ...this.#rates.values()]]);
+    screen.details([
+      ['per second', ...this.#rates.keys()],
+      ['one thread', ...this.#rates.values()],
+    ]);
     screen.line();
     screen.details([
       ['recovery after kill -9', this.recoveries.map(milliseconds).join(', ')],
@@ -40,5 +41,3 @@ export class Figures {
     ]);
   }
 }
-
-export { alignedRows };

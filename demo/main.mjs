@@ -21,7 +21,7 @@ try {
   process.exitCode = await main(readOptions(process.argv.slice(2)));
 } catch (error) {
   const usage = error instanceof UsageError;
-  console.error(usage ? `demo: ${error.message}\n\n${help}` : error);
+  console.error(usage ? `demo: ${error.message} (npm start -- --help shows the options)` : error);
   process.exitCode = usage ? 2 : 1;
 }
 

@@ -4,12 +4,19 @@ import { cities, ID_SPACE } from './cities.mjs';
 import { arrival, operation } from './crash/operations.mjs';
 
 /** What has been done to the records, in this order. */
-export const stage = { LOADED: 0, COUNTED: 1, RECOUNTED: 2, GROWN: 3, SHRUNK: 4, DELETED: 5 };
+export const stage = { LOADED: 0, COUNTED: 1, HOT: 2, GROWN: 3, SHRUNK: 4, DELETED: 5 };
+
+/** Records below this number are updated again and again. */
+export const HOT_RECORDS = 1000;
 
 /** Places with fewer people than this are deleted in the end. */
 export const SMALL = 2500;
 
 const NOTE = 'A longer description of the place, which does not fit into the room that its entry was given at first. ';
+
+export function short({ cityId, name, country }) {
+  return { cityId, name, country };
+}
 
 export class Model {
   /** Number of records that were loaded; they have the numbers 0 to count - 1. */
@@ -57,13 +64,11 @@ export class Model {
     const city = { ...cities[i % cities.length], cityId: this.id(i) };
     const visit = this.#visits.get(i);
     if (visit !== undefined) city.visit = visit;
-    city.population += Math.min(at, stage.RECOUNTED);
+    if (at >= stage.COUNTED) city.population++;
+    if (at >= stage.HOT && i < HOT_RECORDS) city.population++;
     if (at === stage.GROWN && this.isNoted(i)) city.note = NOTE.repeat(3);
-    if (at > stage.GROWN && this.isNoted(i)) {
-      const { cityId, name, country } = city;
-      return visit === undefined ? { cityId, name, country } : { cityId, name, country, visit };
-    }
-    return city;
+    if (at < stage.SHRUNK || !this.isNoted(i)) return city;
+    return visit === undefined ? short(city) : { ...short(city), visit };
   }
 
   /** A record that is there, different for most n. */

@@ -59,7 +59,13 @@ class TerminalBar {
   #bar;
 
   constructor(stream, label, total) {
-    const options = { stream, format: `   ${label} {bar} {percentage}%`, barsize: 40, hideCursor: true, clearOnComplete: true };
+    const options = {
+      stream,
+      format: `   ${label} {bar} {percentage}%`,
+      barsize: 40,
+      hideCursor: true,
+      clearOnComplete: true,
+    };
     this.#bar = new cliProgress.SingleBar(options, cliProgress.Presets.shades_classic);
     this.#bar.start(total, 0);
   }

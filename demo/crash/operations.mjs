@@ -16,17 +16,18 @@ export function arrival(k) {
   return { ...cities[k % cities.length], cityId: ARRIVALS + k, arrived: k };
 }
 
-/** The key that operation k changes, and the value that it has afterwards. */
+/** The key that operation k changes, and its value before and after; undefined: there is none. */
 export function outcome(model, k) {
   const { type, number } = operation(k);
-  if (type === 'arrive') return [ARRIVALS + k, arrival(k)];
-  if (type === 'leave') return [ARRIVALS + number, undefined];
+  if (type === 'arrive') return { key: ARRIVALS + number, before: undefined, after: arrival(number) };
+  if (type === 'leave') return { key: ARRIVALS + number, before: arrival(number), after: undefined };
   const i = model.survivor(number);
-  return [model.id(i), { ...model.value(i), visit: number }];
+  const before = model.value(i);
+  return { key: model.id(i), before, after: { ...before, visit: number } };
 }
 
 export function perform(map, model, k) {
-  const [key, value] = outcome(model, k);
-  if (value === undefined) map.delete(key);
-  else map.set(key, value);
+  const { key, after } = outcome(model, k);
+  if (after === undefined) map.delete(key);
+  else map.set(key, after);
 }

@@ -17,7 +17,9 @@ Status HandleTable::add(std::shared_ptr<Store> store, bool read_only, Handle** h
   return Status();
 }
 
-std::unique_ptr<Handle> HandleTable::take(Handle* handle) { return std::move(handles_[static_cast<size_t>(handle->number)]); }
+std::unique_ptr<Handle> HandleTable::take(Handle* handle) {
+  return std::move(handles_[static_cast<size_t>(handle->number)]);
+}
 
 void Handle::release(napi_env env) {
   if (listener_id != 0) store->remove_listener(std::exchange(listener_id, 0));

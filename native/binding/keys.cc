@@ -87,7 +87,8 @@ size_t utf16_from_wtf8(const std::byte* bytes, size_t length, char16_t* target) 
       *out++ = static_cast<char16_t>((first & 0x1f) << 6 | static_cast<uint32_t>(second));
       i += 2;
     } else if (first >= 0xe0 && first < 0xf0 && third >= 0) {
-      *out++ = static_cast<char16_t>((first & 0xf) << 12 | static_cast<uint32_t>(second) << 6 | static_cast<uint32_t>(third));
+      const uint32_t unit = (first & 0xf) << 12 | static_cast<uint32_t>(second) << 6 | static_cast<uint32_t>(third);
+      *out++ = static_cast<char16_t>(unit);
       i += 3;
     } else if (first >= 0xf0 && first < 0xf5 && fourth >= 0) {
       const uint32_t point = ((first & 7) << 18 | static_cast<uint32_t>(second) << 12 |

@@ -27,7 +27,8 @@ napi_value setSlab(napi_env env, napi_callback_info info) {
   size_t length = 0;
   void* bytes = nullptr;
   napi_value memory = nullptr;
-  if (napi_get_typedarray_info(env, call[0], &type, &length, &bytes, &memory, nullptr) != napi_ok || type != napi_uint8_array) {
+  if (napi_get_typedarray_info(env, call[0], &type, &length, &bytes, &memory, nullptr) != napi_ok ||
+      type != napi_uint8_array) {
     return call.throws(Status(Code::kInvalidArgument, "the slab must be a Uint8Array"));
   }
   data.slab = MutableBytes(static_cast<std::byte*>(bytes), bytes == nullptr ? 0 : length);

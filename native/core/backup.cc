@@ -24,8 +24,11 @@ Status Backup::run(const std::string& target, bool overwrite, const Progress& pr
   const std::string partial = target + ".partial-" + std::to_string(suffix);
 
   Options options = source_.options_;
-  options.segment_size = source_.superblock_.segment_size;
-  options.journal_size = source_.superblock_.journal_size;
+  {
+    std::lock_guard guard(source_.lock_);
+    options.segment_size = source_.superblock_.segment_size;
+    options.journal_size = source_.superblock_.journal_size;
+  }
   options.initial_size = 0;
   options.max_size = 0;
   options.read_only = false;

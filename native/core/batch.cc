@@ -219,6 +219,7 @@ Status Batch::commit() {
   for (const Change& change : changes_) {
     if (change.existed) e.end_if_empty(e.segments_.index_of(change.old.offset));
   }
+  e.end_sealed_if_empty();
   if (e.slots_.highest_generation() != e.stored_generation_) {
     e.stored_generation_ = e.slots_.highest_generation();
     store64(e.volume_.at(kStateGeneration), e.stored_generation_);

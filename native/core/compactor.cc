@@ -166,7 +166,7 @@ Status Compactor::move_some(uint64_t budget) {
 
 Status Compactor::step(uint64_t budget, Next* next) {
   Engine& e = engine_;
-  const uint64_t sync_after = std::max<uint64_t>(4, e.segments_.count() / kSyncShare);
+  const uint64_t sync_after = std::max<uint64_t>(4, e.volume_.size() / e.segments_.segment_size() / kSyncShare);
   if (!victims_.empty() && freed_since_sync_ < sync_after) {
     *next = Next::kMore;
     return move_some(budget);

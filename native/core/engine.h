@@ -120,8 +120,8 @@ class Engine {
   // Iteration in slot order: finds the first live entry of `kind` at slot >= *cursor, sets *cursor behind it and returns
   // true; false at the end. Precondition: pinned, if the caller looks at the offset.
   bool next(KindFilter kind, uint64_t* cursor, Address* address, uint64_t* offset) const;
-  // Key and data of the entry at `offset`, as found by next(), copied and checked. The key is copied first, then the data.
-  // *size says what both need together; copied only if it fits. kNotFound when the entry has gone meanwhile.
+  // Key and data of an entry found by next(), the key first: both, checked, if they fit; the key alone if only that fits.
+  // The header tells the sizes. kNotFound when the entry has gone meanwhile.
   Status read_entry(ReaderPin& pin, Address address, MutableBytes target, EntryHeader* header) const;
 
   // ---- Batches ----
@@ -199,8 +199,11 @@ class Engine {
   // Writes a new version of an entry elsewhere. `stream` and `verify_source` for compaction.
   Status relocate(const Found& found, Bytes data, Stream stream);
   void remove_found(const Found& found);
-  // Ends a sealed segment that holds nothing live any more: its space comes back without compaction.
+  // Ends a sealed segment that holds nothing live any more: its space comes back without compaction. Only between
+  // changes: a segment may hold entries that are written and not yet there.
   void end_if_empty(uint32_t segment);
+  // The same for the segments that this change has filled up.
+  void end_sealed_if_empty();
 
   // Takes a place and completes the header for it, without storing anything.
   Status place_entry(Stream stream, EntryHeader* header, Place* place);

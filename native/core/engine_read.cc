@@ -33,8 +33,11 @@ Engine::Copied Engine::copy_entry(uint64_t offset, Address expected, MutableByte
   if (expected.slot != kNoSlot && header->address() != expected) return Copied::kChanged;
   const std::byte* key = at + EntryHeader::kSize;
   const uint64_t wanted = header->data_size + (with_key ? uint64_t{header->key_size} : 0);
-  // Too small a target: the size alone is believed, the caller comes again.
-  if (wanted > target.size()) return Copied::kDone;
+  // Too small a target: the sizes alone (and the key, which never changes) are believed, the caller comes again.
+  if (wanted > target.size()) {
+    if (with_key && header->key_size <= target.size()) copy_out(target.data(), key, header->key_size);
+    return Copied::kDone;
+  }
   if (with_key) {
     copy_out(target.data(), key, wanted);
     key = target.data();
@@ -181,9 +184,10 @@ bool Engine::next(KindFilter kind, uint64_t* cursor, Address* address, uint64_t*
   const uint32_t slots = slots_.size();
   for (uint64_t slot = *cursor; slot < slots; slot++) {
     if (!slots_.live_at(static_cast<uint32_t>(slot), address, offset)) continue;
-    if (kind != KindFilter::kAll &&
-        decode_entry_header(volume_.at(*offset)).kind != static_cast<Kind>(static_cast<uint8_t>(kind))) {
-      continue;
+    if (kind != KindFilter::kAll) {
+      std::byte bytes[EntryHeader::kSize];
+      copy_out(bytes, volume_.at(*offset), sizeof bytes);
+      if (decode_entry_header(bytes).kind != static_cast<Kind>(static_cast<uint8_t>(kind))) continue;
     }
     *cursor = slot + 1;
     return true;

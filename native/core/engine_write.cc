@@ -291,6 +291,7 @@ Status Engine::insert_new(const Key& key, Bytes data, Address* address) {
   slots_.publish(fresh, place.offset);
   account_new(place.segment, header);
   settle_digest();
+  end_sealed_if_empty();
   *address = fresh;
   return Status();
 }
@@ -363,7 +364,14 @@ Status Engine::relocate(const Found& found, Bytes data, Stream stream) {
   account_new(place.segment, header);
   settle_digest();
   end_if_empty(segments_.index_of(found.offset));
+  end_sealed_if_empty();
   return Status();
+}
+
+void Engine::end_sealed_if_empty() {
+  for (uint32_t segment = segments_.take_filled(); segment != Segments::kNone; segment = segments_.take_filled()) {
+    end_if_empty(segment);
+  }
 }
 
 void Engine::end_if_empty(uint32_t segment) {

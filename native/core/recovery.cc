@@ -187,6 +187,10 @@ Status Recovery::scan(Reading reading) {
     if (header.birth_epoch > limit) {
       // What of this run's other segments the older state still knows stands in their own headers.
       plan_.void_segments.push_back(e.segments_.offset_of(i));
+      walk_run(context_, i, header, ~0ull, [&](const WalkedEntry& entry) {
+        note_epoch(entry.header.epoch);
+        if (entry.header.kind != Kind::kRedoList) e.recovery_.discarded++;
+      });
       i++;
       continue;
     }
@@ -239,7 +243,7 @@ Status Recovery::scan_segment(uint32_t index, const SegmentHeader& header, const
       status = e.slots_.note_dead(h.address());
       return;
     }
-    const bool dead = entry.mark.end_epoch != 0 && (entry.mark.end_epoch <= limit);
+    const bool dead = entry.mark.end_epoch != 0 && (entry.mark.end_epoch <= limit || MMCB_BUG(kEndMarkWithoutEpoch));
     if (dead) {
       status = e.slots_.note_dead(h.address());
       return;
@@ -330,11 +334,10 @@ Status Recovery::apply() {
   e.durable_epoch_.store(e.recovery_.status == RecoveryStatus::kReplayed ? surely_durable_ : superblock_.durable_epoch);
   e.open_epoch_.store((MMCB_BUG(kEpochReuseAfterRollback) ? superblock_.durable_epoch : highest_epoch_) + 1);
   if (other_superblock_damaged_ || e.recovery_.quarantined != 0) e.superblock_.flags |= kFlagDamaged;
-  if (e.options_.read_only) return Status();
-
+  const bool read_only = e.options_.read_only;  // then all of this is done to the private mapping, and the file stays as it is
   const RecoveryStatus status = e.recovery_.status;
-  MMCB_TRY(e.volume_.map(e.volume_.size(), MapMode::kShared));
-  if (replay_journal_) {
+  if (!read_only) MMCB_TRY(e.volume_.map(e.volume_.size(), MapMode::kShared));
+  if (replay_journal_ && !read_only) {
     Journal::replay(e.volume_.at(0), e.volume_.size(), superblock_);
     MMCB_STEP(kRecoveryReplayed);
   }
@@ -360,6 +363,8 @@ Status Recovery::apply() {
   store64(e.volume_.at(kStateGeneration), e.stored_generation_);
   store64(e.volume_.at(kStateFailed), 0);
   MMCB_STEP(kRecoveryStateWritten);
+  if (read_only) return Status();
+  for (uint32_t i = 0; i < e.segments_.count(); i++) e.end_if_empty(i);
 
   const bool was_process_mode = (superblock_.flags & kFlagProcessMode) != 0;
   if (status == RecoveryStatus::kReplayed && !was_process_mode && !e.overwrites_durable()) {

@@ -77,6 +77,7 @@ Status Segments::allocate(Stream stream, uint64_t total_size, uint64_t epoch, Pl
       const uint32_t full = active;
       active = kNone;
       segments_[full].state = Segment::State::kSealed;
+      filled_.push_back(full);
       if (room_of(full) > segment_size_ / 16 && partial_.size() < kMaxPartial) partial_.push_back(full);
     }
     // A large entry would leave a hole in most partly filled segments; it gets a fresh one.

@@ -111,6 +111,14 @@ class Segments {
   void remove_live(uint32_t segment, const EntryHeader& header);
   void change_live(uint32_t segment, const EntryHeader& from, const EntryHeader& to);
 
+  // A segment that was filled up since the last call, or kNone.
+  static constexpr uint32_t kNone = 0xffffffffu;
+  uint32_t take_filled() {
+    if (filled_.empty()) return kNone;
+    const uint32_t segment = filled_.back();
+    filled_.pop_back();
+    return segment;
+  }
   // Stops appending to a segment (its state becomes kSealed). For compaction victims.
   void seal(uint32_t segment);
   // The store that ends a segment: where, and which word. For a journal that ends many at once.
@@ -179,14 +187,13 @@ class Segments {
   uint64_t max_size_ = 0;
   std::deque<Segment> segments_;  // references stay valid while the file grows
   std::set<uint32_t> free_;
+  std::vector<uint32_t> filled_;
   std::vector<uint32_t> partial_;  // sealed ones with room worth filling
   std::array<uint32_t, kStreams> active_{kNone, kNone, kNone};
   uint64_t live_and_slack_ = 0;
   uint64_t ended_count_ = 0;
   Observer observer_;
   bool frugal_ = false;
-
-  static constexpr uint32_t kNone = 0xffffffffu;
 };
 
 }  // namespace mmcb

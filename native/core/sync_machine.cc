@@ -52,6 +52,7 @@ Status SyncMachine::step() {
 
     case Phase::kSuperblockStore: {
       // The other of the two places: the superblock that counts now stays whole until this one is durable.
+      if (MMCB_BUG(kSizeBeforeSync)) superblock_.segment_count = e.segments_.needed_count();
       std::byte bytes[Superblock::kSize];
       encode(superblock_, bytes);
       std::byte* at = e.volume_.at(kSuperblockOffset[superblock_.sequence & 1]);

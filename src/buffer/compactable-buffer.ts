@@ -354,7 +354,7 @@ export class CompactableBuffer extends EventEmitter<BufferEvents> {
   static {
     storeOf = (buffer) => {
       if (typeof buffer === 'object' && buffer !== null && #store in buffer) return buffer.#store;
-      throw new TypeError(`buffer must be a CompactableBuffer, got ${show(buffer)}`);
+      throw new TypeError(`buffer must be a CompactableBuffer of this copy of mmcb, got ${show(buffer)}`);
     };
   }
 }

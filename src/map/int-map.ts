@@ -1,25 +1,35 @@
 /** Maps from integers. */
 import type { Address } from '../buffer/bytes.js';
 import { CompactableBuffer } from '../buffer/compactable-buffer.js';
-import type { EntryCursor } from '../buffer/entry-cursor.js';
 import type { BufferOptions } from '../buffer/options.js';
 import type { Codec } from '../codec/codec.js';
 import { msgpack } from '../codec/msgpack.js';
 import { EntryKind, NativeCode } from '../internal/native.js';
 import { readLarge, SLAB_SIZE } from '../internal/slab.js';
-import { built, KeyedMap, type MapClass, type MapOptions, splitOptions } from './keyed-map.js';
+import {
+  built,
+  type CodecOf,
+  checkCodec,
+  KeyedMap,
+  type MapClass,
+  type MapOptions,
+  splitOptions,
+  valuesOf,
+} from './keyed-map.js';
 import { badIntKey } from './keys.js';
+import type { Values } from './values.js';
 
 /** Below this, single reads are faster than pages. */
 const FEW = 4;
 
 /** What {@link IntMap} and {@link AbstractIntMap} have in common. */
 export abstract class IntKeyedMap<V> extends KeyedMap<number, V> {
-  /** @internal */
-  protected readonly keyBytes = false;
+  readonly #values: Values<V>;
 
-  constructor(buffer: CompactableBuffer, codec?: Codec<V>) {
-    super(buffer, EntryKind.INT, codec);
+  /** @internal */
+  protected constructor(buffer: CompactableBuffer, codec: Codec<V> | CodecOf<V>) {
+    super(buffer, EntryKind.INT, (cursor) => cursor.key, codec);
+    this.#values = valuesOf(this);
   }
 
   get [Symbol.toStringTag](): string {
@@ -29,21 +39,21 @@ export abstract class IntKeyedMap<V> extends KeyedMap<number, V> {
   /** The value of a key, or undefined. Throws MMCB_CODEC when it cannot be decoded. */
   get(key: number): V | undefined {
     if (!Number.isSafeInteger(key)) throw badIntKey(key);
-    const { store } = this;
+    const { store } = this.#values;
     const { native, handle, slab } = store;
     const size = native.intGet(handle, key, slab.position);
     if (size < 0) {
       if (size === -NativeCode.NOT_FOUND) return undefined;
       throw store.failure(size);
     }
-    if (slab.position + size <= SLAB_SIZE) return this.decodeSlab(size);
+    if (slab.position + size <= SLAB_SIZE) return this.#values.fromSlab(size);
     const bytes = readLarge(
       slab,
       size,
       (position) => native.intGet(handle, key, position),
       (target) => native.intGetInto(handle, key, target, 0),
     );
-    if (typeof bytes !== 'number') return this.decodeOwn(bytes);
+    if (typeof bytes !== 'number') return this.#values.fromOwn(bytes);
     if (bytes === -NativeCode.NOT_FOUND) return undefined;
     throw store.failure(bytes);
   }
@@ -51,9 +61,9 @@ export abstract class IntKeyedMap<V> extends KeyedMap<number, V> {
   /** Sets the value of a key. Throws MMCB_CODEC, or what writing to the buffer can; nothing has changed then. */
   set(key: number, value: V): this {
     if (!Number.isSafeInteger(key)) throw badIntKey(key);
-    const { store } = this;
+    const { store } = this.#values;
     store.assertOpen();
-    const bytes = this.encoded(value);
+    const bytes = this.#values.encode(value);
     const result = store.native.intSet(store.handle, key, bytes);
     if (result < 0) throw store.failure(result);
     store.changes++;
@@ -62,7 +72,7 @@ export abstract class IntKeyedMap<V> extends KeyedMap<number, V> {
 
   has(key: number): boolean {
     if (!Number.isSafeInteger(key)) throw badIntKey(key);
-    const { store } = this;
+    const { store } = this.#values;
     store.assertOpen();
     return store.native.intHas(store.handle, key);
   }
@@ -70,7 +80,7 @@ export abstract class IntKeyedMap<V> extends KeyedMap<number, V> {
   /** Removes a key; false if it was not there. */
   delete(key: number): boolean {
     if (!Number.isSafeInteger(key)) throw badIntKey(key);
-    const { store } = this;
+    const { store } = this.#values;
     const result = store.native.intDelete(store.handle, key);
     if (result < 0) throw store.failure(result);
     if (result === 0) return false;
@@ -81,7 +91,7 @@ export abstract class IntKeyedMap<V> extends KeyedMap<number, V> {
   /** The address of a key's entry in {@link buffer}, or undefined. It stays until the key is deleted. */
   address(key: number): Address | undefined {
     if (!Number.isSafeInteger(key)) throw badIntKey(key);
-    const { store } = this;
+    const { store } = this.#values;
     const result = store.native.intAddress(store.handle, key);
     if (result >= 0) return result;
     if (result === -NativeCode.NOT_FOUND) return undefined;
@@ -91,26 +101,26 @@ export abstract class IntKeyedMap<V> extends KeyedMap<number, V> {
   /** The values of many keys, in their order, undefined where there is none. Several times faster than single gets. */
   getMany(keys: Iterable<number>): (V | undefined)[] {
     const wanted = Float64Array.from(checkedKeys(keys));
-    this.store.assertOpen();
+    const { store } = this.#values;
+    store.assertOpen();
     if (wanted.length < FEW) return Array.from(wanted, (key) => this.get(key));
-    const { native, handle } = this.store;
-    return this.readPages(wanted, (from, sizes) => native.intGetMany(handle, wanted, from, sizes));
+    const { native, handle } = store;
+    return this.#values.readPages(
+      wanted.length,
+      (from, sizes) => native.intGetMany(handle, wanted, from, sizes),
+      (index) => this.get(wanted[index] as number),
+    );
   }
 
   /** Sets many keys, all or none, also under process death and power cuts. Of equal keys the last counts. */
   setMany(entries: Iterable<readonly [number, V]>): void {
-    const { store } = this;
+    const { store } = this.#values;
     store.assertOpen();
-    const { keys, values, sizes } = this.pack(entries, checkKey);
+    const { keys, values, sizes } = this.#values.pack(entries, checkKey);
     if (keys.length === 0) return;
     const result = store.native.intSetMany(store.handle, Float64Array.from(keys), values, sizes);
     if (result < 0) throw store.failure(result);
     store.changes++;
-  }
-
-  /** @internal */
-  protected keyOf(cursor: EntryCursor): number {
-    return cursor.key;
   }
 }
 
@@ -140,15 +150,23 @@ export abstract class AbstractIntMap<V> extends IntKeyedMap<V> {
     return built(CompactableBuffer.openSync(path, options), (buffer) => new this(buffer));
   }
 
+  /** A map over the int keys of an open buffer. */
   constructor(buffer: CompactableBuffer) {
-    super(buffer);
+    super(buffer, (map) => {
+      const self = map as AbstractIntMap<V>;
+      return { encode: (value) => self.encode(value), decode: (bytes) => self.decode(bytes as Buffer) };
+    });
   }
+
+  /** Makes the bytes to store of a value. They are copied at once. */
+  protected abstract encode(value: V): Uint8Array;
+
+  /** Makes a value of stored bytes: a Buffer that is never changed afterwards, so that the value may refer to it. */
+  protected abstract decode(bytes: Buffer): V;
 }
 
 /** A persistent `Map` from integers, with a codec for its values. Keys are all safe integers. */
 export class IntMap<V = unknown> extends IntKeyedMap<V> {
-  readonly #codec: Codec<V>;
-
   /** Opens a file as an int map; see {@link CompactableBuffer.open}. */
   static async open<V = unknown>(path: string, options?: MapOptions<V>): Promise<IntMap<V>> {
     const [rest, codec] = splitOptions(options, 'IntMap.open');
@@ -163,16 +181,7 @@ export class IntMap<V = unknown> extends IntKeyedMap<V> {
 
   /** A map over the int keys of an open buffer. */
   constructor(buffer: CompactableBuffer, codec: Codec<V> = msgpack<V>()) {
-    super(buffer, codec);
-    this.#codec = codec;
-  }
-
-  protected encode(value: V): Uint8Array {
-    return this.#codec.encode(value);
-  }
-
-  protected decode(bytes: Buffer): V {
-    return this.#codec.decode(bytes);
+    super(buffer, checkCodec(codec));
   }
 }
 

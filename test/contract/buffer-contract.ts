@@ -12,7 +12,8 @@ const SLAB = 65_536;
 /** Sizes around every limit: empty, the 8 KiB above which values get memory of their own, the slab, a segment, many. */
 const sizes = [0, 1, 7, 8, 100, 8_191, 8_192, 8_193, SLAB - 1, SLAB, SLAB + 1, 200_000, 3_000_000];
 
-const pattern = (size: number, salt = 1): Buffer => Buffer.from(Uint8Array.from({ length: size }, (_, i) => i * 31 + salt));
+const pattern = (size: number, salt = 1): Buffer =>
+  Buffer.from(Uint8Array.from({ length: size }, (_, i) => i * 31 + salt));
 
 export function bufferContract(backend: Backend): void {
   let buffer: CompactableBuffer;
@@ -126,7 +127,9 @@ export function bufferContract(backend: Backend): void {
 
   describe('iteration', () => {
     it('goes over all entries, once', () => {
-      const model = new Map(Array.from({ length: 3_000 }, (_, i) => [buffer.add(pattern(i % 90, i)), pattern(i % 90, i)]));
+      const model = new Map(
+        Array.from({ length: 3_000 }, (_, i) => [buffer.add(pattern(i % 90, i)), pattern(i % 90, i)]),
+      );
       const large = buffer.add(pattern(SLAB + 5));
       model.set(large, pattern(SLAB + 5));
       for (const address of [...model.keys()].filter((_, i) => i % 3 === 0)) {
@@ -228,7 +231,15 @@ export function bufferContract(backend: Backend): void {
       buffer.update(addresses[0] as number, pattern(10));
       buffer.remove(addresses[1] as number);
       const stats = buffer.stats();
-      expect(stats).toMatchObject({ count: 9, intCount: 0, stringCount: 0, dataSize: 8_010, adds: 10, updates: 1, removes: 1 });
+      expect(stats).toMatchObject({
+        count: 9,
+        intCount: 0,
+        stringCount: 0,
+        dataSize: 8_010,
+        adds: 10,
+        updates: 1,
+        removes: 1,
+      });
       expect(stats.deletionRatio).toBeGreaterThanOrEqual(0);
       expect(stats.deletionRatio).toBeLessThanOrEqual(1);
       expect(stats.freeRatio).toBeGreaterThanOrEqual(0);

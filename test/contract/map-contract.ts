@@ -57,7 +57,18 @@ class JsonStringMap extends AbstractStringMap<Value> {
   }
 }
 
-const intKeys = [0, 1, -1, 42, 2 ** 31, -(2 ** 31) - 1, 2 ** 32, 2 ** 40 + 3, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER];
+const intKeys = [
+  0,
+  1,
+  -1,
+  42,
+  2 ** 31,
+  -(2 ** 31) - 1,
+  2 ** 32,
+  2 ** 40 + 3,
+  Number.MAX_SAFE_INTEGER,
+  Number.MIN_SAFE_INTEGER,
+];
 const stringKeys = [
   '',
   '\0',
@@ -98,11 +109,23 @@ const plainCodec: Codec<Value> = { encode: json<Value>().encode, decode: json<Va
 export const subjects: readonly Subject[] = [
   intSubject('IntMap', IntMap),
   intSubject('IntMap with a codec of the user', IntMap, plainCodec),
-  intSubject('IntMap with compressed(json())', IntMap, compressed(json<Value>(), { algorithm: 'deflate', threshold: 32 })),
-  { ...intSubject('a subclass of AbstractIntMap', IntMap), open: (p, o) => JsonIntMap.open(p, o), openSync: (p, o) => JsonIntMap.openSync(p, o) },
+  intSubject(
+    'IntMap with compressed(json())',
+    IntMap,
+    compressed(json<Value>(), { algorithm: 'deflate', threshold: 32 }),
+  ),
+  {
+    ...intSubject('a subclass of AbstractIntMap', IntMap),
+    open: (p, o) => JsonIntMap.open(p, o),
+    openSync: (p, o) => JsonIntMap.openSync(p, o),
+  },
   stringSubject('StringMap'),
   stringSubject('StringMap with a codec of the user', plainCodec),
-  { ...stringSubject('a subclass of AbstractStringMap'), open: (p, o) => JsonStringMap.open(p, o), openSync: (p, o) => JsonStringMap.openSync(p, o) },
+  {
+    ...stringSubject('a subclass of AbstractStringMap'),
+    open: (p, o) => JsonStringMap.open(p, o),
+    openSync: (p, o) => JsonStringMap.openSync(p, o),
+  },
 ];
 
 const value = (n: number): Value => ({ name: `value ${n}`, list: Array.from({ length: n % 20 }, (_, i) => i * n) });
@@ -157,7 +180,13 @@ export function mapContract(subject: Subject, backend: Backend): void {
       map.set(key(1), large(n));
       map.set(key(2), value(2));
       expect(map.get(key(1))).toEqual(large(n));
-      expect(map.getMany([key(2), key(1), key(3), key(2), key(1)])).toEqual([value(2), large(n), undefined, value(2), large(n)]);
+      expect(map.getMany([key(2), key(1), key(3), key(2), key(1)])).toEqual([
+        value(2),
+        large(n),
+        undefined,
+        value(2),
+        large(n),
+      ]);
       expect(new Map(map.entries()).get(key(1))).toEqual(large(n));
     });
 
@@ -318,4 +347,3 @@ export function mapContract(subject: Subject, backend: Backend): void {
     await map[Symbol.asyncDispose]();
   });
 }
-

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { type BatchOperation, CompactableBuffer, MmcbError } from '../../src/index.js';
 import { type Backend, backends } from '../support/backends.js';
 import { type Random, withSeeds } from '../support/random.js';
+import { removeTempFile } from '../support/temp.js';
 
 const weights = {
   add: 30,
@@ -111,7 +112,10 @@ class Run {
     if (this.#model.size === 0) return;
     const address = this.#any();
     const data = this.#model.get(address) as Buffer;
-    check(this.buffer.view(address, (bytes) => data.equals(bytes)), 'what view() lends');
+    check(
+      this.buffer.view(address, (bytes) => data.equals(bytes)),
+      'what view() lends',
+    );
   }
 
   async flush(): Promise<void> {
@@ -178,7 +182,9 @@ class Run {
 
   /** Often about as large as before, so that updates happen in place too. */
   #next(before: Buffer): Buffer {
-    return this.random.chance(0.6) ? this.random.bytes(Math.round(before.length * (0.5 + this.random.next()))) : this.random.bytes();
+    return this.random.chance(0.6)
+      ? this.random.bytes(Math.round(before.length * (0.5 + this.random.next())))
+      : this.random.bytes();
   }
 
   #added(address: number, data: Buffer): void {
@@ -212,6 +218,7 @@ describe.each(backends)('random calls on a buffer in $name', (backend) => {
       await run.reopen();
       await run.verify();
       await run.buffer.close();
+      removeTempFile(path);
     });
   });
 });

@@ -1,9 +1,10 @@
 /** Random calls on each kind of map and on a plain Map; see buffer.test.ts. */
 import { inspect, isDeepStrictEqual } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { AbstractIntMap, binary, type BufferOptions, IntMap, json, RecordMap, StringMap } from '../../src/index.js';
+import { AbstractIntMap, type BufferOptions, binary, IntMap, json, RecordMap, StringMap } from '../../src/index.js';
 import { type Backend, backends } from '../support/backends.js';
 import { type Random, withSeeds } from '../support/random.js';
+import { removeTempFile } from '../support/temp.js';
 
 type Key = number | string;
 
@@ -46,7 +47,9 @@ const document = (random: Random, id: Key): Document => ({
 });
 // Few keys, so that they meet again, and some that are unlike others.
 const intKey = (random: Random): number =>
-  random.chance(0.9) ? random.int(-40, 40) : random.pick([2 ** 31, -(2 ** 31), 2 ** 32 + 1, 2 ** 53 - 1, -(2 ** 53) + 1]);
+  random.chance(0.9)
+    ? random.int(-40, 40)
+    : random.pick([2 ** 31, -(2 ** 31), 2 ** 32 + 1, 2 ** 53 - 1, -(2 ** 53) + 1]);
 const stringKey = (random: Random): string =>
   random.chance(0.9)
     ? `key ${random.int(0, 60)}`
@@ -237,7 +240,8 @@ class Run<V> {
 
 /** Like toEqual, and a hundred times as fast for bytes. */
 function same(actual: unknown, expected: unknown, what: string): void {
-  if (!isDeepStrictEqual(actual, expected)) throw new Error(`wrong: ${what}: ${inspect(actual)} not ${inspect(expected)}`);
+  if (!isDeepStrictEqual(actual, expected))
+    throw new Error(`wrong: ${what}: ${inspect(actual)} not ${inspect(expected)}`);
 }
 
 describe.each(kinds)('random calls on $name', (kind) => {
@@ -250,6 +254,7 @@ describe.each(kinds)('random calls on $name', (kind) => {
       await run.reopen();
       await run.verify();
       await run.map.close();
+      removeTempFile(path);
     });
   });
 });

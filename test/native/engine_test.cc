@@ -293,6 +293,39 @@ TEST_CASE("a second opener of the file is refused while the first writes; read-o
   CHECK(read_file(path) == before);
 }
 
+TEST_CASE("a read-only opener recovers in memory and leaves the file alone") {
+  TemporaryFolder folder;
+  const std::string path = folder.path("a.mmcb");
+  std::vector<Address> addresses(300);
+  {
+    EngineUnderTest store(path, small_options());
+    for (size_t i = 0; i < addresses.size(); i++) REQUIRE(store->add(bytes(random_text(100, i)), &addresses[i]).ok());
+    REQUIRE(store.sync().ok());
+    for (size_t i = 0; i < addresses.size(); i += 2) REQUIRE(store->update(addresses[i], bytes(random_text(120, i))).ok());
+    store.kill();
+  }
+  const std::string before = read_file(path);
+  Options read_only = small_options();
+  read_only.read_only = true;
+  {
+    EngineUnderTest store(path, read_only);
+    CHECK(store->recovery().status == RecoveryStatus::kReplayed);
+    for (size_t i = 0; i < addresses.size(); i++) CHECK(store.read(addresses[i]) == random_text(i % 2 == 0 ? 120 : 100, i));
+    CHECK(store.verify() == "");
+  }
+  // A copy has another inode: its boot id proves nothing, and it is read as of its last sync point.
+  write_file(folder.path("copy.mmcb"), before);
+  {
+    EngineUnderTest store(folder.path("copy.mmcb"), read_only);
+    CHECK(store->recovery().status == RecoveryStatus::kRolledBack);
+    CHECK(store->recovery().discarded == 150);
+    for (size_t i = 0; i < addresses.size(); i++) CHECK(store.read(addresses[i]) == random_text(100, i));
+    CHECK(store.verify() == "");
+  }
+  CHECK(read_file(path) == before);
+  CHECK(read_file(folder.path("copy.mmcb")) == before);
+}
+
 TEST_CASE("random operations agree with a plain map, through crashes, reopening, sync points and compaction") {
   const uint64_t first_seed = seed_from_environment();
   for (uint64_t seed = first_seed; seed < first_seed + 40; seed++) {

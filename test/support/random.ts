@@ -3,6 +3,8 @@
  * number of runs.
  */
 
+import { setImmediate } from 'node:timers/promises';
+
 /** mulberry32: small, fast, and the same everywhere. */
 export class Random {
   #state: number;
@@ -71,10 +73,14 @@ const environment = (name: string): number | undefined => {
 /**
  * Runs `body` with as many seeds as `runs`, or MMCB_RUNS, says. An error names the seed, and how to run it again.
  */
-export async function withSeeds(runs: number, body: (random: Random, seed: number) => Promise<void> | void): Promise<void> {
+export async function withSeeds(
+  runs: number,
+  body: (random: Random, seed: number) => Promise<void> | void,
+): Promise<void> {
   const first = environment('MMCB_SEED') ?? 1;
   const count = environment('MMCB_RUNS') ?? (environment('MMCB_SEED') === undefined ? runs : 1);
   for (let seed = first; seed < first + count; seed++) {
+    await setImmediate(); // let the test runner breathe
     try {
       await body(new Random(seed), seed);
     } catch (cause) {

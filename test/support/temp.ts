@@ -23,6 +23,11 @@ export function tempFile(name = 'file'): string {
   return join(shared, `${name}-${count}.mmcb`);
 }
 
+/** Removes a file of `tempFile` before the end, where there would be thousands. */
+export function removeTempFile(path: string): void {
+  if (path !== ':memory:') rmSync(path, { force: true });
+}
+
 afterAll(() => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
   shared = undefined;

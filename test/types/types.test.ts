@@ -120,7 +120,9 @@ describe('types', () => {
       expectTypeOf(buffer.readHeader(1)).toEqualTypeOf<EntryHeader>();
       expectTypeOf(buffer.view(1, (bytes) => bytes.length)).toEqualTypeOf<number>();
       expectTypeOf(buffer.batch([{ type: 'remove', address: 1 }])).toEqualTypeOf<(number | undefined)[]>();
-      expectTypeOf(buffer.recovery.status).toEqualTypeOf<'created' | 'clean' | 'replayed' | 'rolled back' | 'salvaged'>();
+      expectTypeOf(buffer.recovery.status).toEqualTypeOf<
+        'created' | 'clean' | 'replayed' | 'rolled back' | 'salvaged'
+      >();
       buffer.on('compaction', (report) => expectTypeOf(report.movedBytes).toEqualTypeOf<number>());
       buffer.on('error', (error) => expectTypeOf(error).toEqualTypeOf<Error>());
       // @ts-expect-error an interval belongs to the policy 'time'

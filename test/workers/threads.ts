@@ -77,7 +77,7 @@ export class OtherProcess {
 
   /** Lets it close and end. */
   async end(): Promise<void> {
-    if (this.process.exitCode !== null) return;
+    if (this.process.exitCode !== null || this.process.signalCode !== null) return;
     const exit = once(this.process, 'exit');
     this.process.stdin?.end();
     await exit;

@@ -251,7 +251,7 @@ void ImageChecker::check_rot(const World& world, Image image, uint64_t boot) {
   const bool exact =
       (world.may_open_at(epoch) && difference(opened.contents, world.oracle.at(epoch, false)).empty()) ||
       ((same_boot || options_.durability == Durability::kProcess) && is_prefix(world, opened.contents)) ||
-      (reported && epoch == world.oracle.epoch_before_durable() &&
+      (reported && epoch >= world.oracle.epoch_before_durable() && epoch < world.oracle.durable_epoch() &&
        difference(opened.contents, world.oracle.before_durable()).empty());
   if (!exact && !salvage) fail("damage, and a strict opening that is not exact" + describe(world, opened));
   if (!exact && !reported) fail("damage, and a loss that is not reported" + describe(world, opened));

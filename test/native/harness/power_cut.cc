@@ -10,6 +10,7 @@
 //
 // Exit code: 0 all is well; 1 a failure, a step never hit, a bug not found; 2 wrong use.
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -92,7 +93,8 @@ std::vector<Result> run_all(const std::vector<Work>& works, unsigned jobs) {
       std::fflush(nullptr);
       const pid_t child = fork();
       if (child == 0) {
-        alarm(600);  // a run that hangs is a failure too
+        prctl(PR_SET_PDEATHSIG, SIGKILL);  // no run outlives the one who waits for it
+        alarm(600);                        // one that hangs is a failure too
         works[next](results[next]);
         std::fflush(nullptr);
         _exit(0);

@@ -90,6 +90,8 @@ class EngineUnderTest {
     drop();
     open();
   }
+  // Leaves the file as a kill would, for somebody else to open.
+  void kill() { drop(); }
   void reopen() {
     close();
     open();
@@ -140,11 +142,12 @@ class EngineUnderTest {
     pin_ = engine_->pins().add_reader();
   }
   void drop() {
+    if (engine_ == nullptr) return;
     engine_->pins().remove_reader(pin_);
     engine_.reset();
   }
   void close() {
-    if (!options_.read_only) {
+    if (engine_ != nullptr && !options_.read_only) {
       (void)SyncMachine(*engine_).run(true);
       (void)engine_->trim(false);
     }

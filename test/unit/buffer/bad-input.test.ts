@@ -19,14 +19,26 @@ describe('arguments', () => {
     buffer.closeSync();
   });
 
-  const noData: unknown[] = [undefined, null, 5, {}, [1, 2], new ArrayBuffer(4), new Uint16Array(2), new DataView(new ArrayBuffer(2))];
+  const noData: unknown[] = [
+    undefined,
+    null,
+    5,
+    {},
+    [1, 2],
+    new ArrayBuffer(4),
+    new Uint16Array(2),
+    new DataView(new ArrayBuffer(2)),
+  ];
   it.each(noData.map((data) => [data]))('refuses the data %o', (data) => {
     expect(() => buffer.add(data as string)).toThrow(TypeError);
     expect(() => buffer.add(data as string)).toThrow(/^data must be a Uint8Array \(or Buffer\) or a string, got /);
     expect(() => buffer.update(address, data as string)).toThrow(TypeError);
-    expect(() => buffer.batch([{ type: 'add', data: 'fine' }, { type: 'add', data: data as string }])).toThrow(
-      /^operations\[1]\.data must be/,
-    );
+    expect(() =>
+      buffer.batch([
+        { type: 'add', data: 'fine' },
+        { type: 'add', data: data as string },
+      ]),
+    ).toThrow(/^operations\[1]\.data must be/);
   });
 
   const noAddress: [unknown, typeof TypeError | typeof RangeError][] = [
@@ -68,7 +80,9 @@ describe('arguments', () => {
     expect(() => buffer.view(address, undefined as never)).toThrow(/^fn must be a function/);
     expect(() => buffer.batch('x' as never)).toThrow(/^operations must be an array/);
     expect(() => buffer.batch([null] as never)).toThrow(/^operations\[0] must be an object/);
-    expect(() => buffer.batch([{ type: 'put' }] as never)).toThrow(/^operations\[0]\.type must be 'add', 'update' or 'remove'/);
+    expect(() => buffer.batch([{ type: 'put' }] as never)).toThrow(
+      /^operations\[0]\.type must be 'add', 'update' or 'remove'/,
+    );
     expect(() => new (CompactableBuffer as unknown as new () => unknown)()).toThrow(/use CompactableBuffer\.open\(\)/);
   });
 });

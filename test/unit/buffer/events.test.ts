@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { CompactableBuffer } from '../../../src/index.js';
 import { eventReport } from '../../../src/buffer/events.js';
+import { CompactableBuffer } from '../../../src/index.js';
 import { tempFile } from '../../support/temp.js';
 
 describe('events', () => {
@@ -20,7 +20,11 @@ describe('events', () => {
     for (let i = 0; i < 100; i++) buffer.remove(buffer.add(Buffer.alloc(1_000)));
     await buffer.compact();
     const [compaction] = await compacted;
-    expect(compaction).toMatchObject({ movedEntries: expect.any(Number), sizeAfter: expect.any(Number), ms: expect.any(Number) });
+    expect(compaction).toMatchObject({
+      movedEntries: expect.any(Number),
+      sizeAfter: expect.any(Number),
+      ms: expect.any(Number),
+    });
   });
 
   it('are told after opening, synchronously too', async () => {

@@ -37,7 +37,8 @@ describe('createReadStream', () => {
 
   it('reads in pieces of highWaterMark', async () => {
     const sizes: number[] = [];
-    for await (const chunk of buffer.createReadStream(address, { highWaterMark: 100_000 })) sizes.push((chunk as Buffer).length);
+    for await (const chunk of buffer.createReadStream(address, { highWaterMark: 100_000 }))
+      sizes.push((chunk as Buffer).length);
     expect(sizes).toEqual([100_000, 100_000, 100_000]);
   });
 
@@ -45,7 +46,10 @@ describe('createReadStream', () => {
     const updated = buffer.createReadStream(address, { highWaterMark: 1_000 });
     const removed = buffer.createReadStream(address, { highWaterMark: 1_000 });
     updated.read(1_000);
-    buffer.update(address, data.map((byte) => byte ^ 0xff));
+    buffer.update(
+      address,
+      data.map((byte) => byte ^ 0xff),
+    );
     buffer.remove(address);
     for (let i = 0; i < 200; i++) buffer.add(data.subarray(0, 10_000));
     await buffer.compact();

@@ -84,7 +84,10 @@ describe('msgpack()', () => {
         ['b', new Map([['c', 2]])],
       ]),
       { a: new Map([[1, 2]]), b: { c: 3 } },
-      [{ id: 1, at: new Map() }, { id: 2, at: new Map() }],
+      [
+        { id: 1, at: new Map() },
+        { id: 2, at: new Map() },
+      ],
       new Map(),
     ];
     for (const value of values) {

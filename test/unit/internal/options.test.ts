@@ -84,7 +84,9 @@ describe('options of a buffer', () => {
 
   it('rejects from open() as it throws from openSync()', async () => {
     await expect(CompactableBuffer.open(':memory:', { extensionFactor: 0 })).rejects.toThrow(RangeError);
-    await expect(CompactableBuffer.open(5 as never)).rejects.toThrow(/path of CompactableBuffer\.open must be a string/);
+    await expect(CompactableBuffer.open(5 as never)).rejects.toThrow(
+      /path of CompactableBuffer\.open must be a string/,
+    );
     expect(() => CompactableBuffer.openSync('')).toThrow(/must not be empty/);
     expect(() => CompactableBuffer.openSync('a\0b')).toThrow(TypeError);
   });
@@ -93,23 +95,31 @@ describe('options of a buffer', () => {
 describe('options of other calls', () => {
   it('are checked too', async () => {
     using buffer = CompactableBuffer.openSync(':memory:');
-    await expect(buffer.flush({ signl: 1 } as never)).rejects.toThrow("unknown option 'signl' of flush; did you mean 'signal'?");
+    await expect(buffer.flush({ signl: 1 } as never)).rejects.toThrow(
+      "unknown option 'signl' of flush; did you mean 'signal'?",
+    );
     await expect(buffer.compact({ onprogress: 1 } as never)).rejects.toThrow("did you mean 'onProgress'?");
     await expect(buffer.verify({ signal: 5 } as never)).rejects.toThrow(TypeError);
-    await expect(buffer.backup('x', { overwrite: 1 } as never)).rejects.toThrow(/'overwrite' of backup must be true or false/);
+    await expect(buffer.backup('x', { overwrite: 1 } as never)).rejects.toThrow(
+      /'overwrite' of backup must be true or false/,
+    );
     await expect(buffer.backup(':memory:')).rejects.toThrow(TypeError);
     await expect(buffer.close({ timeout: 5 } as never)).rejects.toThrow(/unknown option 'timeout' of close/);
     const address = buffer.add('x');
     expect(() => buffer.createReadStream(address, { start: -1 })).toThrow(RangeError);
     expect(() => buffer.createReadStream(address, { start: 5, end: 3 })).toThrow(/'end' .* must not be before 'start'/);
-    expect(() => buffer.createReadStream(address, { highWatermark: 1 } as never)).toThrow("did you mean 'highWaterMark'?");
+    expect(() => buffer.createReadStream(address, { highWatermark: 1 } as never)).toThrow(
+      "did you mean 'highWaterMark'?",
+    );
   });
 
   it('of maps and codecs are checked too', async () => {
     await expect(IntMap.open(':memory:', { codecs: json() } as never)).rejects.toThrow("did you mean 'codec'?");
     await expect(IntMap.open(':memory:', { codec: {} } as never)).rejects.toThrow(/'codec' .* 'encode' and 'decode'/);
     await expect(RecordMap.open(':memory:', {} as never)).rejects.toThrow(/'id' of RecordMap\.open is required/);
-    await expect(RecordMap.open(':memory:', { id: 5 } as never)).rejects.toThrow(/'id' .* name of a field or a function/);
+    await expect(RecordMap.open(':memory:', { id: 5 } as never)).rejects.toThrow(
+      /'id' .* name of a field or a function/,
+    );
     expect(() => compressed(json(), { level: 12 })).toThrow(RangeError);
     expect(() => compressed(json(), { algorithm: 'lzma' } as never)).toThrow(RangeError);
     expect(() => compressed({} as never)).toThrow(TypeError);
@@ -127,13 +137,13 @@ describe('editDistance', () => {
 
 describe('show', () => {
   it('says what a value is, whatever it is', () => {
-    expect([show('x'.repeat(100)), show(null), show({}), show(Object.create(null)), show(Symbol('s')), show(new Date())]).toEqual([
-      `the string "${'x'.repeat(40)}..."`,
-      'null',
-      'an object',
-      'an object',
-      'a symbol',
-      'a Date',
-    ]);
+    expect([
+      show('x'.repeat(100)),
+      show(null),
+      show({}),
+      show(Object.create(null)),
+      show(Symbol('s')),
+      show(new Date()),
+    ]).toEqual([`the string "${'x'.repeat(40)}..."`, 'null', 'an object', 'an object', 'a symbol', 'a Date']);
   });
 });

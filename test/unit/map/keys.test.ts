@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CompactableBuffer, IntMap, StringMap } from '../../../src/index.js';
+import { type CompactableBuffer, IntMap, json, StringMap } from '../../../src/index.js';
 import { decodeStringKey } from '../../../src/map/keys.js';
 import { expectCode } from '../../support/expect.js';
 
@@ -92,6 +92,11 @@ describe('entries that are no pairs', () => {
     expect(() => map.setMany(5 as never)).toThrow(TypeError);
     expect(() => map.forEach(5 as never)).toThrow(/fn must be a function/);
     expect(() => map.update(1, 5 as never)).toThrow(/fn must be a function/);
-    expect(() => new IntMap({} as CompactableBuffer)).toThrow(/buffer must be a CompactableBuffer, got an object/);
+    expect(() => new IntMap(map.buffer, { codec: json() } as never)).toThrow(
+      /^codec must be an object with 'encode' and/,
+    );
+    expect(() => new IntMap({} as CompactableBuffer)).toThrow(
+      /buffer must be a CompactableBuffer of this copy of mmcb, got an object/,
+    );
   });
 });
