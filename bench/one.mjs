@@ -15,7 +15,7 @@ try {
   for (const workload of workloads[group](input)) {
     if (operations !== undefined && !operations.includes(workload.name)) continue;
     warmMemory(Math.min(2 ** 31, settings.entries * settings.larger * 4));
-    ns[workload.name] = measure(store, workload, settings.entries);
+    ns[workload.name] = await measure(store, workload, settings.entries);
     await delay(20); // background work may finish, events may be delivered
   }
   const note = store.note?.();
@@ -25,15 +25,16 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-function measure(store, { name, run, writes, check }, count) {
+async function measure(store, { name, run, writes, check }, count) {
   const operation = run(store);
   const start = process.hrtime.bigint();
   let bytes = 0;
-  if (writes && store.write !== undefined) store.write(count, operation);
-  else if (check === undefined) for (let i = 0; i < count; i++) operation(i);
+  if (check === undefined) for (let i = 0; i < count; i++) operation(i);
   else for (let i = 0; i < count; i++) bytes += operation(i).length;
+  if (writes) await store.written?.();
   const ns = Number(process.hrtime.bigint() - start) / count;
-  if (check !== undefined && bytes !== check * count) throw new Error(`${name}: ${bytes} bytes instead of ${check * count}`);
+  if (check !== undefined && bytes !== check * count)
+    throw new Error(`${name}: ${bytes} bytes instead of ${check * count}`);
   return ns;
 }
 

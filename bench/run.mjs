@@ -69,11 +69,17 @@ for (const [name, byEngine] of times) {
   ]);
 }
 const { machine, node, commit } = result;
-console.log(`${settings.entries} entries of ${size} B, ${rounds} rounds, seed ${settings.seed}; ns per operation: median (min-max)`);
-console.log(`${machine.cpu}, ${machine.cores} cores, ${machine.memory}, ${machine.system}, node ${node}, commit ${commit}`);
+console.log(
+  `${settings.entries} entries of ${size} B, ${rounds} rounds, seed ${settings.seed}; ns per operation: median (min-max)`,
+);
+console.log(
+  `${machine.cpu}, ${machine.cores} cores, ${machine.memory}, ${machine.system}, node ${node}, commit ${commit}`,
+);
 console.log(`load average before and after: ${loadBefore.toFixed(1)}, ${loadavg()[0].toFixed(1)}\n`);
 print(rows);
-console.log('\nmmcb: durability interval (the default); lmdb: noSync, 1000 operations per transaction; a ratio above 1: mmcb is faster.');
+console.log(
+  '\nmmcb: durability interval (the default); lmdb: noSync, asynchronous puts; a ratio above 1: mmcb is faster.',
+);
 for (const [engine, note] of Object.entries(notes)) console.log(`${engine}: ${JSON.stringify(note)}`);
 mkdirSync(join(here, 'results'), { recursive: true });
 const file = join(here, 'results', `${result.date.replaceAll(':', '-').slice(0, 19)}.json`);

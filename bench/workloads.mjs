@@ -2,7 +2,7 @@
 
 export const defaults = { entries: 1_000_000, size: 100, larger: 200, seed: 1 };
 
-/** `name`, whether it writes, how many operations, and operation i of a store. */
+/** `name`, whether it writes, operation i of a store, and for reads the size of what must come back. */
 export const workloads = {
   entries: (input) => {
     const { entries, order, values, larger } = input;
@@ -10,7 +10,13 @@ export const workloads = {
     const value = (i) => values[i & 1023];
     const large = (i) => larger[i & 1023];
     return [
-      { name: 'add', writes: true, run: (store) => (i) => void (addresses[i] = store.add(value(i))) },
+      {
+        name: 'add',
+        writes: true,
+        run: (store) => (i) => {
+          addresses[i] = store.add(value(i));
+        },
+      },
       { name: 'update in place', writes: true, run: (store) => (i) => store.update(addresses[order[i]], value(i)) },
       { name: 'read', run: (store) => (i) => store.read(addresses[order[i]]), check: input.size },
       { name: 'update, relocating', writes: true, run: (store) => (i) => store.update(addresses[order[i]], large(i)) },

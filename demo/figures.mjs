@@ -36,8 +36,15 @@ export class Figures {
     ]);
     screen.line();
     screen.details([
-      ['recovery after kill -9', this.recoveries.map(milliseconds).join(', ')],
+      ['recovery after kill -9', summary(this.recoveries)],
       ['checks', `${count(checks.passed)} passed, ${count(checks.failed)} failed`],
     ]);
   }
+}
+
+/** All times, or, of many, what they come to. */
+function summary(times) {
+  if (times.length <= 5) return times.map(milliseconds).join(', ');
+  const sorted = times.toSorted((a, b) => a - b);
+  return `${milliseconds(sorted[sorted.length >> 1])} (median of ${times.length}), ${milliseconds(sorted.at(-1))} (longest)`;
 }

@@ -9,7 +9,10 @@ import { NativeCode } from './internal/native.js';
 export const errorCodes = {
   MMCB_NOT_FOUND: ['no entry has this address: it was removed, or never given out', 'check with has() first'],
   MMCB_CLOSED: ['it is closed, or closing', 'open it again to go on'],
-  MMCB_LOCKED: ['another process has the file open for writing', 'close it there, or open with readOnly: true'],
+  MMCB_LOCKED: [
+    'another process has the file open',
+    'one writer, or any number of read-only openers, can have it at a time',
+  ],
   MMCB_READ_ONLY: ['it was opened with readOnly: true', 'open it without readOnly to write'],
   MMCB_NOT_MMCB: ['the file is not an mmcb file, and was left untouched', 'choose another path'],
   MMCB_VERSION: ['the file has a newer format, and was left untouched', 'upgrade mmcb to open it'],

@@ -2,7 +2,7 @@
  * The floor: bytes copied into and out of a mapped file by JavaScript, at offsets that the caller keeps. No checksums, no
  * lengths, no deletes, no recovery, no growth: the file is as large as it will be from the start.
  */
-import { ftruncateSync, openSync, closeSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import mmap from 'mmap-io';
 

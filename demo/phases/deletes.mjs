@@ -19,8 +19,10 @@ export async function deletes({ map, model, checks, screen, figures }) {
   checks.that(deleted === model.smallCount, () => `${deleted} were deleted instead of ${model.smallCount}`);
   await checks.everything(map, model, screen.bar('checking', model.count));
   const { garbageBytes, fileSize } = map.stats();
-  screen.detail(`${perSecond(result.calls, result.ms)} per second`);
-  screen.detail(`${mebibytes(garbageBytes)} of the file's ${mebibytes(fileSize)} are garbage now`);
-  checks.conclude('they are gone, and every byte of all others is as it was');
+  screen.detail(
+    `${perSecond(result.calls, result.ms)} per second; ` +
+      `${mebibytes(garbageBytes)} of the file's ${mebibytes(fileSize)} are garbage now`,
+  );
+  checks.conclude('They are gone, and every byte of all others is as it was.');
   figures.moment('changed', map);
 }

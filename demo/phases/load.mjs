@@ -17,6 +17,6 @@ export async function load({ map, model, checks, screen, figures }) {
       `${mebibytes(dataSize)} of MessagePack in a file of ${mebibytes(fileSize)}`,
   );
   await checks.everything(map, model, screen.bar('checking', model.count));
-  checks.conclude('read back: every byte of every record is as it was written');
+  checks.conclude('Read back: every byte of every record is as it was written.');
   figures.moment('loaded', map);
 }

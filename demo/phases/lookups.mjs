@@ -42,7 +42,7 @@ export async function lookups({ map, model, checks, screen, figures }) {
   screen.detail(
     `get() ${perSecond(single.calls, single.ms)} per second, getMany() of ${count(PAGE)} keys ${perSecond(many.calls, many.ms)}`,
   );
-  checks.conclude(`${count(reader.count)} reads compared with their source; 1,000 unknown keys give undefined`);
+  checks.conclude(`${count(reader.count)} reads compared with their source; 1,000 unknown keys give undefined.`);
 }
 
 function showOne(map, model, screen) {

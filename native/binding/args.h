@@ -88,7 +88,9 @@ class Call {
   }
 
   // Readers of arguments. Each returns false (or a code) for what is not that.
-  bool number(size_t index, double* value) const { return napi_get_value_double(env_, values_[index], value) == napi_ok; }
+  bool number(size_t index, double* value) const {
+    return napi_get_value_double(env_, values_[index], value) == napi_ok;
+  }
   bool position(size_t index, uint64_t* value) const {
     double read = 0;
     return number(index, &read) && read_unsigned(read, value);

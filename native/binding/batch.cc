@@ -3,6 +3,7 @@
 // Elements of arrays are fetched before anything else is looked at: fetching may run JavaScript (a getter), which could
 // close the handle, detach a buffer whose address we hold, or call back into the addon and reuse its scratch memory.
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "binding/functions.h"
@@ -34,6 +35,9 @@ bool split_values(Bytes values, std::span<const double> sizes, std::vector<Batch
   }
   return true;
 }
+
+// Keys whose cache misses are overlapped, and strings that are fetched at a time.
+constexpr size_t kGroup = 64;
 
 enum class Fit : uint8_t { kRead, kFull, kFailed };
 
@@ -89,7 +93,8 @@ Code read_operation(napi_env env, uint8_t type, double address, napi_value data,
   return Code::kOk;
 }
 
-static_assert(static_cast<int>(BatchOperation::Type::kAdd) == 0 && static_cast<int>(BatchOperation::Type::kUpdate) == 1 &&
+static_assert(static_cast<int>(BatchOperation::Type::kAdd) == 0 &&
+              static_cast<int>(BatchOperation::Type::kUpdate) == 1 &&
               static_cast<int>(BatchOperation::Type::kRemove) == 2);
 
 }  // namespace
@@ -140,18 +145,25 @@ napi_value intGetMany(napi_env env, napi_callback_info info) {
   MutableBytes free = call.data().slab;
   size_t next = static_cast<size_t>(from);
   Fit fit = Fit::kRead;
-  for (; next < keys.size(); next++) {
-    int64_t integer = 0;
-    if (!read_signed(keys[next], &integer)) return call.fails(handle, Code::kInvalidArgument);
-    fit = read_value(*handle, IntKey(integer).key(), &free, &sizes[next]);
-    if (fit != Fit::kRead) break;
+  std::array<int64_t, kGroup> integers;
+  std::array<Key, kGroup> group;
+  while (next < keys.size() && fit == Fit::kRead) {
+    const size_t count = std::min(kGroup, keys.size() - next);
+    for (size_t i = 0; i < count; i++) {
+      if (!read_signed(keys[next + i], &integers[i])) return call.fails(handle, Code::kInvalidArgument);
+      group[i] = {Kind::kIntKey, {reinterpret_cast<const std::byte*>(&integers[i]), sizeof integers[i]}};
+    }
+    handle->engine->prefetch(*handle->pin, {group.data(), count});
+    for (size_t i = 0; i < count && fit == Fit::kRead; i++) {
+      fit = read_value(*handle, group[i], &free, &sizes[next]);
+      if (fit == Fit::kRead) next++;
+    }
   }
   return answer_many(env, *handle, next - static_cast<size_t>(from), fit);
 }
 
 napi_value stringGetMany(napi_env env, napi_callback_info info) {
   // Strings are fetched in groups: how many will be needed shows only as the slab fills up.
-  constexpr size_t kGroup = 64;
   Call<4> call(env, info);
   AddonData& data = call.data();
   std::vector<napi_value> group;
@@ -171,10 +183,15 @@ napi_value stringGetMany(napi_env env, napi_callback_info info) {
       return call.fails(handle, Code::kInvalidArgument);
     }
     const PinScope pinned(*handle->pin);
+    data.keys.clear();
     for (const napi_value string : group) {
-      Key key;
-      if (const Code code = data.keys.read(env, string, &key); code != Code::kOk) return call.fails(handle, code);
-      const Fit fit = read_value(*handle, key, &free, &sizes[static_cast<size_t>(from) + done]);
+      if (const Code code = data.keys.append(env, string); code != Code::kOk) return call.fails(handle, code);
+    }
+    std::array<Key, kGroup> keys;
+    for (size_t i = 0; i < group.size(); i++) keys[i] = data.keys.key(Kind::kStringKey, i);
+    handle->engine->prefetch(*handle->pin, {keys.data(), group.size()});
+    for (size_t i = 0; i < group.size(); i++) {
+      const Fit fit = read_value(*handle, keys[i], &free, &sizes[static_cast<size_t>(from) + done]);
       if (fit != Fit::kRead) return answer_many(env, *handle, done, fit);
       done++;
     }

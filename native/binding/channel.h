@@ -61,8 +61,8 @@ class Channel {
   static void deliver(napi_env env, napi_value, void* context, void*);
   static void finalize(napi_env env, void* data, void* hint);
 
-  AddonData* owner_ = nullptr;  // the environment's thread only; null once shut
-  std::mutex mutex_;            // guards everything below
+  AddonData* owner_ = nullptr;                   // the environment's thread only; null once shut
+  std::mutex mutex_;                             // guards everything below
   napi_threadsafe_function function_ = nullptr;  // null once it may not be called any more
   std::deque<Message> queue_;
 };

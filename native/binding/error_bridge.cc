@@ -17,7 +17,8 @@ napi_value string_of(napi_env env, const std::string& text) {
 napi_value plain_error(napi_env env, const Status& status) {
   const std::string code = std::string("MMCB_") + code_name(status.code());
   napi_value error = nullptr;
-  napi_create_error(env, string_of(env, code), string_of(env, status.message().empty() ? code : status.message()), &error);
+  napi_create_error(env, string_of(env, code), string_of(env, status.message().empty() ? code : status.message()),
+                    &error);
   return error != nullptr ? error : js_undefined(env);
 }
 
@@ -30,10 +31,12 @@ napi_value make_error(AddonData& data, const Status& status) {
       factory == nullptr) {
     return plain_error(env, status);
   }
-  const napi_value arguments[3] = {js_number(env, static_cast<int32_t>(status.code())), string_of(env, status.message()),
+  const napi_value arguments[3] = {js_number(env, static_cast<int32_t>(status.code())),
+                                   string_of(env, status.message()),
                                    js_number(env, static_cast<int32_t>(status.system_error()))};
   napi_value error = nullptr;
-  if (napi_call_function(env, js_undefined(env), factory, 3, arguments, &error) == napi_ok && error != nullptr) return error;
+  if (napi_call_function(env, js_undefined(env), factory, 3, arguments, &error) == napi_ok && error != nullptr)
+    return error;
   napi_value ignored;
   napi_get_and_clear_last_exception(env, &ignored);
   return plain_error(env, status);

@@ -92,7 +92,8 @@ size_t utf16_from_wtf8(const std::byte* bytes, size_t length, char16_t* target) 
       i += 3;
     } else if (first >= 0xf0 && first < 0xf5 && fourth >= 0) {
       const uint32_t point = ((first & 7) << 18 | static_cast<uint32_t>(second) << 12 |
-                              static_cast<uint32_t>(third) << 6 | static_cast<uint32_t>(fourth)) - 0x10000;
+                              static_cast<uint32_t>(third) << 6 | static_cast<uint32_t>(fourth)) -
+                             0x10000;
       *out++ = static_cast<char16_t>(0xd800 | (point >> 10 & 0x3ff));
       *out++ = static_cast<char16_t>(0xdc00 | (point & 0x3ff));
       i += 4;
@@ -129,7 +130,8 @@ void KeyBuffer::grow() {
 Code KeyBuffer::convert(napi_env env, napi_value string, size_t* size) {
   for (;;) {
     size_t length = 0;
-    if (napi_get_value_string_utf16(env, string, units_, capacity_ + 1, &length) != napi_ok) return Code::kInvalidArgument;
+    if (napi_get_value_string_utf16(env, string, units_, capacity_ + 1, &length) != napi_ok)
+      return Code::kInvalidArgument;
     if (length < capacity_) {
       *size = wtf8_from_utf16(units_, length, bytes_);
       return *size <= kMaxKeySize ? Code::kOk : Code::kTooLarge;

@@ -27,7 +27,8 @@ bool is_ascii(const std::byte* bytes, size_t length);
 class IntKey {
  public:
   explicit IntKey(int64_t value) {
-    for (size_t i = 0; i < bytes_.size(); i++) bytes_[i] = static_cast<std::byte>(static_cast<uint64_t>(value) >> (8 * i));
+    for (size_t i = 0; i < bytes_.size(); i++)
+      bytes_[i] = static_cast<std::byte>(static_cast<uint64_t>(value) >> (8 * i));
   }
   Key key() const { return {Kind::kIntKey, bytes_}; }
 

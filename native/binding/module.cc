@@ -87,7 +87,8 @@ Napi::Object initialize_module(Napi::Env env, Napi::Object exports) {
   }
   for (const Export& entry : kExports) {
     napi_value function = nullptr;
-    if (napi_create_function(env, entry.name, NAPI_AUTO_LENGTH, entry.function, data, &function) != napi_ok) return exports;
+    if (napi_create_function(env, entry.name, NAPI_AUTO_LENGTH, entry.function, data, &function) != napi_ok)
+      return exports;
     exports.Set(entry.name, Napi::Value(env, function));
   }
   exports.Set("formatVersion", Napi::Number::New(env, kFormatVersion));

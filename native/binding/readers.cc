@@ -13,7 +13,11 @@ Status open_reader(Engine& engine, Address address, Reader* reader) {
     Status status = engine.info(address, &entry);
     reader->offset = entry.offset;
     // Another thread, or compaction, may have written a newer version in between, which this snapshot does not keep.
-    if (status.ok() && entry.header.epoch <= reader->snapshot.epoch) return status;
+    if (status.ok() && entry.header.epoch <= reader->snapshot.epoch) {
+      // Once, so that reading part by part need not.
+      status = engine.check_version(entry.offset);
+      if (status.ok()) return status;
+    }
     engine.close_snapshot(reader->snapshot);
     reader->snapshot = {};
     if (!status.ok()) return status;

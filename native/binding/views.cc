@@ -42,8 +42,8 @@ bool Views::create_external(Bytes data, napi_value* buffer) {
   if (copying_) return false;
   // Electron and other embedders answer napi_no_external_buffers_allowed.
   auto* bytes = const_cast<std::byte*>(data.data());
-  return napi_create_external_arraybuffer(env_, bytes, data.size(), [](napi_env, void*, void*) {}, nullptr, buffer) ==
-         napi_ok;
+  return napi_create_external_arraybuffer(
+             env_, bytes, data.size(), [](napi_env, void*, void*) {}, nullptr, buffer) == napi_ok;
 }
 
 Status Views::create_copy(Handle& handle, Address address, size_t size, napi_value* buffer) {

@@ -56,7 +56,11 @@ Status Backup::copy(Engine& target, const Progress& progress) {
   Status status;
   uint64_t copied = 0;
   uint64_t digest = 0;
-  target.slots_.set_generation_floor(s.slots_.highest_generation());
+  {
+    // Above every generation handed out by the source, as after reopening it.
+    std::lock_guard guard(s.lock_);
+    target.slots_.set_generation_floor((s.slots_.highest_generation() + 1) & kGenerationMask);
+  }
   for (size_t i = 0; status.ok() && i < snapshot.extents.size(); i++) {
     if (progress && !progress("backup", i, snapshot.extents.size())) {
       status = Status(Code::kAborted);
@@ -64,14 +68,15 @@ Status Backup::copy(Engine& target, const Progress& progress) {
     }
     const SegmentExtent& extent = snapshot.extents[i];
     const SegmentHeader header{extent.incarnation, extent.run_length, 0, extent.segment};
-    walk_run(context, extent.segment, header, s.segments_.offset_of(extent.segment) + extent.used, [&](const WalkedEntry& entry) {
-      const EntryHeader& h = entry.header;
-      if (!status.ok() || h.kind == Kind::kRedoList || h.epoch > snapshot.epoch || !entry.mark.valid) return;
-      if (entry.mark.end_epoch != 0 && entry.mark.end_epoch <= snapshot.epoch) return;
-      status = copy_entry(target, entry);
-      copied++;
-      digest += digest_of(h);
-    });
+    walk_run(context, extent.segment, header, s.segments_.offset_of(extent.segment) + extent.used,
+             [&](const WalkedEntry& entry) {
+               const EntryHeader& h = entry.header;
+               if (!status.ok() || h.kind == Kind::kRedoList || h.epoch > snapshot.epoch || !entry.mark.valid) return;
+               if (entry.mark.end_epoch != 0 && entry.mark.end_epoch <= snapshot.epoch) return;
+               status = copy_entry(target, entry);
+               copied++;
+               digest += digest_of(h);
+             });
   }
   s.close_snapshot(snapshot);
   target.slots_.finish_rebuild();

@@ -25,6 +25,8 @@ Batch::~Batch() {
   for (const Change& change : changes_) {
     if (!change.existed) engine_.slots_.abandon(change.address);
   }
+  // What was written will never be there: segments that hold nothing else are free.
+  engine_.end_sealed_if_empty();
 }
 
 std::string Batch::name_of(const Key& key) {
@@ -100,7 +102,8 @@ Status Batch::prepare(BatchOperation& operation) {
     if (!exists) return Status(Code::kNotFound, "no entry has this address: it was removed or never given out");
     change->ends = true;
     if (change->header.kind != Kind::kPlain) {
-      by_key_.erase(name_of({change->header.kind, {reinterpret_cast<const std::byte*>(change->key.data()), change->key.size()}}));
+      by_key_.erase(
+          name_of({change->header.kind, {reinterpret_cast<const std::byte*>(change->key.data()), change->key.size()}}));
     }
     removes_++;
     return Status();
@@ -170,8 +173,8 @@ Status Batch::commit() {
     }
     if (change.existed) {
       const uint32_t segment = e.segments_.index_of(change.old.offset);
-      const uint64_t word = encode_mark(e.seed_, segment, e.segments_.at(segment).incarnation, change.old.header.ordinal,
-                                        e.open_epoch_.load(std::memory_order_relaxed));
+      const uint64_t word = encode_mark(e.seed_, segment, e.segments_.at(segment).incarnation,
+                                        change.old.header.ordinal, e.open_epoch_.load(std::memory_order_relaxed));
       append_store(list, e.mark_offset_of(change.old), &word, sizeof word);
       digest -= digest_of(change.old.header);
     }
@@ -281,6 +284,7 @@ Status Batch::clear_all(uint64_t* removed) {
   e.data_size_ = 0;
   e.removes_ += *removed;
   e.settle_digest();
+  e.end_sealed_if_empty();
   if (e.overwrites_durable()) e.release_space();
   return Status();
 }

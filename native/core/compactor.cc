@@ -10,10 +10,9 @@ namespace mmcb {
 namespace {
 
 // Compacting a segment with less garbage than this moves much to gain little.
-constexpr uint64_t kWorthwhileShare = 5;    // kGarbage: a fifth
-constexpr uint64_t kPressureShare = 20;     // kPressure: a twentieth
-constexpr uint64_t kPressureRoundShare = 16;
-constexpr uint64_t kNoticeableShare = 64;   // kAll: a sixty-fourth
+constexpr uint64_t kWorthwhileShare = 5;   // kGarbage: a fifth
+constexpr uint64_t kPressureShare = 20;    // kPressure: a twentieth
+constexpr uint64_t kNoticeableShare = 64;  // kAll: a sixty-fourth
 // The write lock is held for about this many bytes of moves at a time.
 constexpr uint64_t kChunk = 16 << 10;
 // Freed segments wait for a sync point; asking for one each time this share of the file waits keeps the file from growing
@@ -58,7 +57,7 @@ void Compactor::choose_victims() {
     const bool sealed = s.state == Segment::State::kSealed;
     const bool active = s.state == Segment::State::kActive;
     if (s.damaged || !(sealed || (active && goal_ == Goal::kAll))) continue;
-    const uint64_t garbage = segments.garbage_of(i);
+    const uint64_t garbage = segments.garbage_of(i) + segments.excess_slack_of(i, e.options_.extension_factor);
     const uint64_t live = s.live_bytes + s.slack_bytes;
     if (goal_ != Goal::kAll) {
       const uint64_t share = goal_ == Goal::kGarbage ? kWorthwhileShare : kPressureShare;
@@ -73,12 +72,14 @@ void Compactor::choose_victims() {
     }
   }
   // One thinly filled segment with no garbage would only be copied to another place.
-  if (goal_ == Goal::kAll && round_ == 0 && candidates.size() == 1 && segments.garbage_of(candidates[0].segment) < size / kNoticeableShare) {
+  if (goal_ == Goal::kAll && round_ == 0 && candidates.size() == 1 &&
+      segments.garbage_of(candidates[0].segment) < size / kNoticeableShare) {
     candidates.clear();
   }
-  std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) { return a.gain < b.gain; });
+  std::sort(candidates.begin(), candidates.end(),
+            [](const Candidate& a, const Candidate& b) { return a.gain < b.gain; });
   if (goal_ == Goal::kPressure) {
-    const size_t most = std::max<size_t>(4, segments.count() / kPressureRoundShare);
+    const size_t most = pressure_round(segments.count());
     if (candidates.size() > most) candidates.erase(candidates.begin(), candidates.end() - static_cast<ptrdiff_t>(most));
   }
   for (const Candidate& candidate : candidates) {
@@ -99,14 +100,16 @@ Status Compactor::move_some(uint64_t budget) {
   for (;;) {
     std::lock_guard guard(e.lock_);
     MMCB_TRY(e.writable());
-    Segment& s = segments.at(victim);
-    const bool gone = s.state != Segment::State::kSealed || !s.victim;  // emptied by others meanwhile
+    // Emptied by others meanwhile, and perhaps trimmed away, or even in use again.
+    const bool gone = victim >= segments.count() || segments.at(victim).state != Segment::State::kSealed ||
+                      !segments.at(victim).victim;
     if (gone) {
       victims_.pop_back();
       position_ = 0;
       done_bytes_ += segments.segment_size();
       return Status();
     }
+    Segment& s = segments.at(victim);
     const uint64_t start = segments.offset_of(victim);
     const uint64_t end = start + s.used;
     if (position_ == 0) position_ = entry_start(start + kSegmentHeaderSize);
@@ -128,7 +131,8 @@ Status Compactor::move_some(uint64_t budget) {
         s.damaged = true;
         s.victim = false;
         victims_.pop_back();
-        return Status(Code::kCorrupt, "the entry at offset " + std::to_string(position_) + " is damaged; its segment was not compacted");
+        return Status(Code::kCorrupt, "the entry at offset " + std::to_string(position_) +
+                                          " is damaged; its segment was not compacted");
       }
       const Bytes data{context.base + position_ + EntryHeader::kSize + h.key_size, h.data_size};
       MMCB_TRY(e.relocate(found, data, Stream::kCold));
@@ -204,7 +208,9 @@ Status Compactor::step(uint64_t budget, Next* next) {
 
 void Compactor::abandon() {
   std::lock_guard guard(engine_.lock_);
-  for (const uint32_t victim : victims_) engine_.segments_.at(victim).victim = false;
+  for (const uint32_t victim : victims_) {
+    if (victim < engine_.segments_.count()) engine_.segments_.at(victim).victim = false;
+  }
   victims_.clear();
 }
 

@@ -9,6 +9,7 @@
 // engine's other calls go on meanwhile (the write lock is held for one small chunk of moves at a time).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -23,13 +24,16 @@ class Compactor {
   enum class Goal : uint8_t {
     kGarbage,   // segments whose garbage share is worth it: what the policies run
     kPressure,  // the worst segments, whatever their share, up to a sixteenth of the file: what held-up writers wait for
-    kAll,           // every segment with garbage, then move entries to the front of the file: what compact() runs
+    kAll,       // every segment with garbage, then move entries to the front of the file: what compact() runs
   };
   enum class Next : uint8_t {
     kMore,       // call step() again
     kNeedsSync,  // freed segments wait for a sync point; make one, then call step() again
     kDone,
   };
+
+  // Segments that a round of kPressure empties at most, in a file of `segments`.
+  static uint32_t pressure_round(uint32_t segments) { return std::max<uint32_t>(2, segments / 24); }
 
   explicit Compactor(Engine& engine) : engine_(engine) {}
 

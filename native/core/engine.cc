@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 
+#include "core/compactor.h"
 #include "core/recovery.h"
 #include "core/stores.h"
 #include "core/sync_machine.h"
@@ -17,12 +18,18 @@ constexpr uint64_t kDefaultAddressSpace = 1ull << 40;
 // A file left behind by a crash while it was created is all zeros; one longer than this is not ours to judge.
 constexpr uint64_t kMaxBlankFile = 64 << 20;
 
-// Under steady writes with policy 'space' the file is held to live and slack bytes plus this share of them, and these
-// segments for the streams' open ends.
+// Under steady writes with policy 'space' the file is held to this times live data times extension factor (the promise is
+// 1.5, everything counted), or, for entries so small that their headers weigh more, to what compaction could bring it
+// down to plus this share; and some segments for the streams' open ends.
+constexpr double kSpaceFactor = 1.44;
 constexpr uint64_t kSpareShare = 8;
+// But never so near to it that compaction moves everything to gain nothing.
+constexpr uint64_t kLeastShare = 12;
+// Bytes that aligning an entry to 8 costs on average.
+constexpr uint64_t kAlignment = 4;
 constexpr uint64_t kSpareSegments = 3;
 // Writers held up go on when the file is smaller than that by this share of live and slack bytes.
-constexpr uint64_t kReliefShare = 32;
+constexpr uint64_t kReliefShare = 24;
 // How far ahead of the writers pages are brought in.
 constexpr uint64_t kPrefaultBytes = 32 << 20;
 
@@ -37,7 +44,8 @@ bool is_blank(const std::byte* bytes, uint64_t length) {
   if (length < behind) return is_zero(bytes, length);
   Superblock ignored;
   const bool begun = decode(bytes + first, &ignored) == SuperblockVerdict::kUnfinished;
-  return is_zero(bytes, first) && (begun || is_zero(bytes + first, Superblock::kSize)) && is_zero(bytes + behind, length - behind);
+  return is_zero(bytes, first) && (begun || is_zero(bytes + first, Superblock::kSize)) &&
+         is_zero(bytes + behind, length - behind);
 }
 
 }  // namespace
@@ -72,7 +80,7 @@ Status Engine::open(Platform& platform, const std::string& path, std::unique_ptr
                     const Progress& progress, std::unique_ptr<Engine>* result) {
   if (Status locked = file->lock(options.read_only ? LockMode::kShared : LockMode::kExclusive); !locked.ok()) {
     if (locked.code() != Code::kLocked) return locked;
-    return Status(Code::kLocked, path + " is open for writing in another process; close it there, or share one process by worker threads");
+    return Status(Code::kLocked, path + " is open for writing in another process");
   }
   uint64_t size = 0;
   MMCB_TRY(file->size(&size));
@@ -82,7 +90,9 @@ Status Engine::open(Platform& platform, const std::string& path, std::unique_ptr
   engine->options_ = options;
   engine->identity_ = file->identity();
   engine->volatile_ = file->is_volatile();
-  const uint64_t wanted = options.address_space != 0 ? options.address_space : std::max(kDefaultAddressSpace, 4 * size);
+  if (size > kMaxFileSize) return Status(Code::kTooLarge, path + " is larger than any mmcb file can be");
+  const uint64_t wanted = std::min(
+      kMaxFileSize, options.address_space != 0 ? options.address_space : std::max(kDefaultAddressSpace, 4 * size));
   MMCB_TRY(engine->volume_.attach(std::move(file), wanted, std::max<uint64_t>(2 * size, 256 << 20)));
 
   bool blank = size == 0;
@@ -130,14 +140,17 @@ Status Engine::create(const std::string& path, bool sync_directory) {
   MMCB_TRY(ints_.initialize());
   MMCB_TRY(strings_.initialize());
   journal_.initialize(&volume_, seed_, s.journal_size, !volatile_);
+  volume_.populate(0, head, Populate::kWriteSmallFolios);
   MMCB_STEP(kHeadWritten);
   // Twice, so that both places hold a superblock from the beginning: one that is missing later is known to be lost.
   for (int i = 0; i < 2; i++) {
     if (Status status = SyncMachine(*this).run(); !status.ok()) return undo(status);
   }
   if (!volatile_ && sync_directory) MMCB_TRY(platform_.sync_directory_of(path));
-  const uint64_t initial = options_.max_size == 0 ? options_.initial_size : std::min(options_.initial_size, options_.max_size);
-  if (Status status = segments_.reserve_file(initial / s.segment_size * s.segment_size); !status.ok()) return undo(status);
+  const uint64_t initial =
+      options_.max_size == 0 ? options_.initial_size : std::min(options_.initial_size, options_.max_size);
+  if (Status status = segments_.reserve_file(initial / s.segment_size * s.segment_size); !status.ok())
+    return undo(status);
   recovery_.status = RecoveryStatus::kCreated;
   recovery_.durable_epoch = durable_epoch_.load();
   return Status();
@@ -177,7 +190,8 @@ void Engine::release_space() {
 Status Engine::trim(bool keep_reserve) {
   std::lock_guard guard(lock_);
   release_space();
-  const uint32_t floor = MMCB_BUG(kTruncateBeforeSuperblock) ? 0 : std::max(superblock_.segment_count, syncing_segments_);
+  const uint32_t floor =
+      MMCB_BUG(kTruncateBeforeSuperblock) ? 0 : std::max(superblock_.segment_count, syncing_segments_);
   Status status = segments_.trim(floor, keep_reserve);
   // The durable superblock still counts segments that are free by now: one more sync point, and they can go, too.
   if (segments_.could_trim_to(0, keep_reserve) < segments_.count()) note_change();
@@ -202,7 +216,7 @@ void Engine::set_space_listener(SpaceListener* listener) {
     if (options_.compaction != CompactionPolicy::kSpace) return;
     const uint64_t wanted = wanted_space();
     segments_.set_frugal(used_space() > wanted);
-    if (used_space() > wanted + kSpareSegments * segments_.segment_size()) {
+    if (used_space() > wanted) {
       throttled_.store(true, std::memory_order_release);
       space_listener_->space_short();
     }
@@ -212,12 +226,22 @@ void Engine::set_space_listener(SpaceListener* listener) {
 bool Engine::is_space_short() const {
   std::lock_guard guard(lock_);
   // Lower than where the holding up begins, so that it does not begin again at once.
-  return used_space() > wanted_space() - segments_.live_and_slack() / kReliefShare;
+  return used_space() > wanted_space() - ideal_space() / kReliefShare;
+}
+
+uint64_t Engine::ideal_space() const {
+  const double slack = static_cast<double>(data_size_) * (options_.extension_factor - 1);
+  return segments_.live_bytes() + static_cast<uint64_t>(slack) + kAlignment * count_.load(std::memory_order_relaxed);
 }
 
 uint64_t Engine::wanted_space() const {
-  const uint64_t live = segments_.live_and_slack();
-  return live + live / kSpareShare + kSpareSegments * segments_.segment_size();
+  const uint64_t ideal = ideal_space();
+  const auto by_data =
+      static_cast<uint64_t>(kSpaceFactor * options_.extension_factor * static_cast<double>(data_size_));
+  const uint64_t limit = std::max(ideal + ideal / kSpareShare + kSpareSegments * segments_.segment_size(), by_data);
+  // A round of compaction fills new segments before it frees the old ones.
+  const uint64_t round = Compactor::pressure_round(segments_.count()) * segments_.segment_size();
+  return std::max(limit - std::min(limit, round), ideal + ideal / kLeastShare);
 }
 
 uint64_t Engine::used_space() const {
@@ -228,6 +252,7 @@ void Engine::prefault() {
   std::vector<uint32_t> next;
   {
     std::lock_guard guard(lock_);
+    // Their marks first, in small folios: under the lock, lest a writer brings them in as large ones meanwhile.
     next = segments_.next_unfaulted(static_cast<uint32_t>(kPrefaultBytes / segments_.segment_size()));
   }
   // Without the lock: a segment that is taken or given back meanwhile is not harmed, the hint just comes to nothing.

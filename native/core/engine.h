@@ -2,7 +2,7 @@
 // (store.h) drives sync points and compaction; tests drive them step by step.
 //
 // Thread safety: every public call may come from any thread. Writers are serialised by one lock, held for the time of the
-// memory work only, never during a sync. Reads take no lock: they pin (reader_pins.h), copy, and check the checksum of
+// memory work (and for growing the file), never during a sync. Reads take no lock: they pin (reader_pins.h), copy, and check the checksum of
 // what they copied. A ReaderPin passed in belongs to the calling thread for the time of the call.
 //
 // Failure: a call that returns not-ok has changed nothing, unless it says otherwise.
@@ -108,6 +108,9 @@ class Engine {
   Status read_part(ReaderPin& pin, Address address, uint64_t position, MutableBytes target, uint64_t* copied) const;
   Status read_part(ReaderPin& pin, Key key, uint64_t position, MutableBytes target, uint64_t* copied) const;
   Status find(ReaderPin& pin, Key key, Address* address) const;
+  // Brings the entries of these keys into the cache, their misses overlapped: for reading many in a row, best in groups
+  // of about 64.
+  void prefetch(ReaderPin& pin, std::span<const Key> keys) const;
   bool contains(ReaderPin& pin, Address address) const;
   bool contains(ReaderPin& pin, Key key) const;
   Status info(Address address, EntryInfo* info) const;
@@ -141,7 +144,10 @@ class Engine {
   };
   Status open_snapshot(Snapshot* snapshot);
   void close_snapshot(const Snapshot& snapshot);
-  // Checks and copies part of the data of the version at `offset`. Precondition: a snapshot in which it is live is open.
+  // Checks the version at `offset`: kCorrupt where its checksum does not hold. O(its size).
+  // Precondition of both: a snapshot in which it is live is open.
+  Status check_version(uint64_t offset) const;
+  // Copies part of the data of the version at `offset`.
   Status read_version(uint64_t offset, uint64_t position, MutableBytes target, uint64_t* copied) const;
 
   // Gives free space back to the file system, but for a reserve if wanted. Takes the write lock for the time it needs.
@@ -182,7 +188,8 @@ class Engine {
 
   // Holds a writer up while compaction makes room. Without the lock.
   void throttle() {
-    if (throttled_.load(std::memory_order_relaxed)) [[unlikely]] space_listener_->wait_for_space();
+    if (throttled_.load(std::memory_order_relaxed)) [[unlikely]]
+      space_listener_->wait_for_space();
   }
 
   // ---- Write path (engine_write.cc); all under lock_ ----
@@ -224,6 +231,8 @@ class Engine {
   KeyIndex& index_for(Kind kind) { return kind == Kind::kIntKey ? ints_ : strings_; }
   const KeyIndex& index_for(Kind kind) const { return kind == Kind::kIntKey ? ints_ : strings_; }
   uint64_t word_of(const Key& key) const;
+  Status check_version_locked(uint64_t offset) const;
+  Status check_entry(uint64_t offset, uint64_t run_end) const;
   uint64_t find_offset(const Key& key) const;
 
   // ---- Read path (engine_read.cc) ----
@@ -247,6 +256,7 @@ class Engine {
   bool overwrites_durable() const { return volatile_ || options_.durability == Durability::kProcess; }
   // Bytes of segments in use, and how many policy 'space' wants them to be at most under steady writes. Under lock_.
   uint64_t used_space() const;
+  uint64_t ideal_space() const;  // of the live entries, each with the slack of a fresh one
   uint64_t wanted_space() const;
   void poison(Status status);
 
@@ -266,8 +276,8 @@ class Engine {
   KeyIndex strings_;
   Journal journal_;
 
-  mutable SpinLock lock_;  // guards everything below but the atomics, and all stores into the mapping
-  Superblock superblock_;  // the newest one on the disk
+  mutable SpinLock lock_;          // guards everything below but the atomics, and all stores into the mapping
+  Superblock superblock_;          // the newest one on the disk
   uint32_t syncing_segments_ = 0;  // segment count of the sync point under way: not to be truncated
   uint64_t digest_ = 0;
   uint64_t digest_next_ = 0;

@@ -13,10 +13,16 @@ namespace mmcb {
 namespace {
 
 constexpr int kAttempts = 16;
+// A view of more than this is not worth reading twice: its checksum is left to verify().
+constexpr uint64_t kCheckedView = 64 << 10;
+// Keys whose cache misses are overlapped.
+constexpr size_t kPrefetchGroup = 64;
 
 Status damaged_at(uint64_t offset) {
-  return Status(Code::kCorrupt, "the entry at offset " + std::to_string(offset) +
-                                    " is damaged: its checksum does not hold; run verify(), restore a backup or open with recovery 'salvage'");
+  return Status(
+      Code::kCorrupt,
+      "the entry at offset " + std::to_string(offset) +
+          " is damaged: its checksum does not hold; run verify(), restore a backup or open with recovery 'salvage'");
 }
 
 }  // namespace
@@ -47,7 +53,7 @@ Engine::Copied Engine::copy_entry(uint64_t offset, Address expected, MutableByte
   const std::byte* data = with_key ? key + header->key_size : target.data();
   const uint32_t seed = entry_seed(seed_, offset, segments_.incarnation_at(offset));
   return header->crc == entry_crc(seed, bytes, key, header->key_size, data, header->data_size) ? Copied::kDone
-                                                                                              : Copied::kChanged;
+                                                                                               : Copied::kChanged;
 }
 
 // `resolve` sets the offset and the expected address (slot kNoSlot: any) and returns false when there is no entry.
@@ -130,14 +136,33 @@ Status Engine::read_part_resolved(ReaderPin& pin, Resolve&& resolve, uint64_t po
   return Status();
 }
 
-Status Engine::read_part(ReaderPin& pin, Address address, uint64_t position, MutableBytes target, uint64_t* copied) const {
+Status Engine::read_part(ReaderPin& pin, Address address, uint64_t position, MutableBytes target,
+                         uint64_t* copied) const {
   return read_part_resolved(
-      pin, [&](uint64_t* offset, Address*) { return (*offset = slots_.resolve(address)) != 0; }, position, target, copied);
+      pin, [&](uint64_t* offset, Address*) { return (*offset = slots_.resolve(address)) != 0; }, position, target,
+      copied);
 }
 
 Status Engine::read_part(ReaderPin& pin, Key key, uint64_t position, MutableBytes target, uint64_t* copied) const {
   return read_part_resolved(
       pin, [&](uint64_t* offset, Address*) { return (*offset = find_offset(key)) != 0; }, position, target, copied);
+}
+
+void Engine::prefetch(ReaderPin& pin, std::span<const Key> keys) const {
+  const PinScope scope(pin);
+  for (size_t first = 0; first < keys.size(); first += kPrefetchGroup) {
+    const auto group = keys.subspan(first, std::min(kPrefetchGroup, keys.size() - first));
+    for (const Key& key : group) index_for(key.kind).prefetch(word_of(key));
+    for (const Key& key : group) {
+      // Any cell with this word will do: a wrong guess costs a cache line, not a wrong answer.
+      const uint64_t offset = index_for(key.kind).find(word_of(key), [](uint64_t) { return true; });
+      if (offset == 0) continue;
+      const std::byte* at = volume_.at(offset);
+      __builtin_prefetch(at);
+      __builtin_prefetch(at + 64);
+      __builtin_prefetch(at + 128);
+    }
+  }
 }
 
 Status Engine::find(ReaderPin& pin, Key key, Address* address) const {
@@ -176,6 +201,7 @@ Status Engine::view(ReaderPin& pin, Address address, Bytes* data) const {
   std::lock_guard guard(lock_);
   Found found;
   MMCB_TRY(locate(address, &found));
+  if (found.header.total_size() <= kCheckedView) MMCB_TRY(check_version_locked(found.offset));
   *data = {volume_.at(found.offset) + EntryHeader::kSize + found.header.key_size, found.header.data_size};
   return Status();
 }
@@ -196,6 +222,26 @@ bool Engine::next(KindFilter kind, uint64_t* cursor, Address* address, uint64_t*
   return false;
 }
 
+Status Engine::check_version(uint64_t offset) const {
+  uint64_t run_end = 0;
+  {
+    std::lock_guard guard(lock_);
+    run_end = segments_.end_of(segments_.index_of(offset));
+  }
+  return check_entry(offset, run_end);
+}
+
+Status Engine::check_version_locked(uint64_t offset) const {
+  return check_entry(offset, segments_.end_of(segments_.index_of(offset)));
+}
+
+Status Engine::check_entry(uint64_t offset, uint64_t run_end) const {
+  const WalkContext context{volume_.at(0), seed_, segments_.segment_size(), segments_.head()};
+  EntryHeader header;
+  return entry_holds(context, offset, run_end, segments_.incarnation_at(offset), 0, &header) ? Status()
+                                                                                             : damaged_at(offset);
+}
+
 Status Engine::read_version(uint64_t offset, uint64_t position, MutableBytes target, uint64_t* copied) const {
   const EntryHeader header = decode_entry_header(volume_.at(offset));
   if (header.crc == 0 || offset + header.total_size() > volume_.size()) return damaged_at(offset);
@@ -208,14 +254,14 @@ uint64_t Engine::count(KindFilter kind) const {
   const uint64_t ints = ints_.size();
   const uint64_t strings = strings_.size();
   switch (kind) {
-    case KindFilter::kIntKey:
-      return ints;
-    case KindFilter::kStringKey:
-      return strings;
-    case KindFilter::kAll:
-      return count_.load(std::memory_order_relaxed);
-    default:
-      return count_.load(std::memory_order_relaxed) - ints - strings;
+    case KindFilter::kIntKey: return ints;
+    case KindFilter::kStringKey: return strings;
+    case KindFilter::kAll: return count_.load(std::memory_order_relaxed);
+    default: {
+      // The three are not read at one moment.
+      const uint64_t all = count_.load(std::memory_order_relaxed);
+      return all > ints + strings ? all - ints - strings : 0;
+    }
   }
 }
 

@@ -43,6 +43,8 @@ Status Engine::update(Address address, Bytes data) {
   MMCB_TRY(writable());
   Found found;
   MMCB_TRY(locate(address, &found));
+  // The new version takes the key over: a damaged one must not get a checksum that holds.
+  if (found.header.key_size != 0) MMCB_TRY(check_version_locked(found.offset));
   MMCB_TRY(update_found(found, data));
   updates_++;
   return Status();
@@ -95,7 +97,8 @@ Status Engine::erase(Key key) {
 
 Status Engine::writable() const {
   if (failed_.load(std::memory_order_relaxed)) {
-    return Status(Code::kFailed, "a sync failed earlier (" + failure_.message() + "); reopen the file to go on from its last sync point");
+    return Status(Code::kFailed, "a sync failed earlier (" + failure_.message() +
+                                     "); reopen the file to go on from its last sync point");
   }
   if (options_.read_only) return Status(Code::kReadOnly, "the store was opened with readOnly");
   return Status();
@@ -103,10 +106,12 @@ Status Engine::writable() const {
 
 Status Engine::check_sizes(const Key& key, Bytes data) const {
   if (key.bytes.size() > kMaxKeySize) {
-    return Status(Code::kTooLarge, "a key may have at most 65535 bytes, this one has " + std::to_string(key.bytes.size()));
+    return Status(Code::kTooLarge,
+                  "a key may have at most 65535 bytes, this one has " + std::to_string(key.bytes.size()));
   }
   if (data.size() > kMaxDataSize) {
-    return Status(Code::kTooLarge, "an entry may have at most 2147483647 bytes, this one has " + std::to_string(data.size()));
+    return Status(Code::kTooLarge,
+                  "an entry may have at most 2147483647 bytes, this one has " + std::to_string(data.size()));
   }
   return Status();
 }
@@ -134,7 +139,8 @@ uint64_t Engine::find_offset(const Key& key) const {
 Status Engine::locate(Address address, Found* found) const {
   found->address = address;
   found->offset = slots_.resolve(address);
-  if (found->offset == 0) return Status(Code::kNotFound, "no entry has this address: it was removed or never given out");
+  if (found->offset == 0)
+    return Status(Code::kNotFound, "no entry has this address: it was removed or never given out");
   std::byte bytes[EntryHeader::kSize];
   std::memcpy(bytes, volume_.at(found->offset), sizeof bytes);
   found->header = decode_entry_header(bytes);
@@ -156,7 +162,12 @@ Status Engine::locate(const Key& key, Found* found) const {
   if (slots_.resolve(address) != offset) {
     return Status(Code::kCorrupt, "the header of the entry at offset " + std::to_string(offset) + " is damaged");
   }
-  return locate(address, found);
+  MMCB_TRY(locate(address, found));
+  const Bytes its_key = key_of(*found);
+  if (its_key.size() != key.bytes.size() || std::memcmp(its_key.data(), key.bytes.data(), its_key.size()) != 0) {
+    return Status(Code::kCorrupt, "the key of the entry at offset " + std::to_string(offset) + " is damaged");
+  }
+  return Status();
 }
 
 Bytes Engine::key_of(const Found& found) const {
@@ -221,8 +232,8 @@ void Engine::fill(const Place& place, EntryHeader* header, Bytes key, Bytes data
   std::byte bytes[EntryHeader::kSize];
   encode(*header, bytes);
   // The checksum is taken from the source: bytes just stored would have to come back through the store buffer.
-  header->crc = entry_crc(entry_seed(seed_, place.offset, place.incarnation), bytes, key.data(), key.size(), data.data(),
-                          data.size());
+  header->crc = entry_crc(entry_seed(seed_, place.offset, place.incarnation), bytes, key.data(), key.size(),
+                          data.data(), data.size());
   std::byte* at = volume_.at(place.offset);
   store32(at, 0);
   MMCB_STEP(kEntryInvalidated);
@@ -279,6 +290,7 @@ Status Engine::insert_new(const Key& key, Bytes data, Address* address) {
     // tries again.
     if (Status status = index_for(key.kind).insert(word_of(key), place.offset); !status.ok()) {
       slots_.abandon(fresh);
+      end_sealed_if_empty();
       return status;
     }
   }
@@ -299,7 +311,8 @@ Status Engine::insert_new(const Key& key, Bytes data, Address* address) {
 bool Engine::may_update_in_place(const Found& found, uint64_t data_size) const {
   const EntryHeader& h = found.header;
   // By capacity and not by size, so that an entry either can or cannot ever change in place (read_part relies on it).
-  if (data_size > h.capacity || !journal_.fits_entry(EntryHeader::kSize + h.key_size + uint64_t{h.capacity})) return false;
+  if (data_size > h.capacity || !journal_.fits_entry(EntryHeader::kSize + h.key_size + uint64_t{h.capacity}))
+    return false;
   if (h.epoch == open_epoch_.load(std::memory_order_relaxed)) return true;
   if (MMCB_BUG(kUpdateDurableInPlace)) return true;
   if (MMCB_BUG(kUpdateSyncingInPlace) && h.epoch > durable_epoch_.load(std::memory_order_relaxed)) return true;
@@ -327,8 +340,8 @@ void Engine::update_in_place(const Found& found, Bytes data) {
   const Bytes key = key_of(found);
   std::byte bytes[EntryHeader::kSize];
   encode(header, bytes);
-  header.crc = entry_crc(entry_seed(seed_, found.offset, segments_.at(segment).incarnation), bytes, key.data(), key.size(),
-                         data.data(), data.size());
+  header.crc = entry_crc(entry_seed(seed_, found.offset, segments_.at(segment).incarnation), bytes, key.data(),
+                         key.size(), data.data(), data.size());
   std::memcpy(bytes, &header.crc, sizeof header.crc);
 
   announce_digest(digest_ - digest_of(found.header) + digest_of(header));

@@ -106,6 +106,7 @@ SuperblockVerdict decode(const std::byte* bytes, Superblock* s) {
   if (crc == 0) return SuperblockVerdict::kUnfinished;
   if (crc != superblock_crc(bytes)) return SuperblockVerdict::kDamaged;
   if (s->format_version > kFormatVersion) return SuperblockVerdict::kNewer;
+  if (s->format_version == 0) return SuperblockVerdict::kDamaged;
   return in_bounds(*s) ? SuperblockVerdict::kValid : SuperblockVerdict::kDamaged;
 }
 
@@ -127,18 +128,27 @@ Mark decode_mark(uint64_t word, uint32_t file_seed, uint32_t segment, uint32_t i
   return {word == encode_mark(file_seed, segment, incarnation, ordinal, end_epoch), end_epoch};
 }
 
+namespace {
+
+// Never 0, so that a header whose checksum was set to 0 is void.
+uint32_t segment_crc(uint32_t seed, const std::byte* bytes) {
+  const uint32_t crc = crc32c(seed, bytes + 8, SegmentHeader::kSize - 8);
+  return crc == 0 ? 1 : crc;
+}
+
+}  // namespace
+
 void encode(const SegmentHeader& h, uint32_t seed, std::byte (&bytes)[SegmentHeader::kSize]) {
   std::memset(bytes, 0, sizeof bytes);
   Writer(bytes + 8).put(h.incarnation).put(h.run_length).put(h.birth_epoch).put(h.index);
-  Writer(bytes).put(kSegmentMagic).put(crc32c(seed, bytes + 8, SegmentHeader::kSize - 8));
+  Writer(bytes).put(kSegmentMagic).put(segment_crc(seed, bytes));
 }
 
 bool decode(const std::byte* bytes, uint32_t seed, SegmentHeader* h) {
   uint32_t magic;
   uint32_t crc;
   Reader(bytes).get(&magic).get(&crc).get(&h->incarnation).get(&h->run_length).get(&h->birth_epoch).get(&h->index);
-  return magic == kSegmentMagic && crc == crc32c(seed, bytes + 8, SegmentHeader::kSize - 8) && h->run_length >= 1 &&
-         h->birth_epoch <= kMaxEpoch;
+  return magic == kSegmentMagic && crc == segment_crc(seed, bytes) && h->run_length >= 1 && h->birth_epoch <= kMaxEpoch;
 }
 
 // The word after the slot: generation (21 bits), kind (3 bits), the epoch's upper 8 bits.

@@ -36,6 +36,7 @@ inline constexpr uint64_t kMaxEpoch = (1ull << 40) - 1;
 inline constexpr uint64_t kMaxDataSize = 0x7fffffff;  // bytes of one entry's data: 2 GiB - 1
 inline constexpr uint64_t kMaxCapacity = 0xfffffff8;
 inline constexpr uint64_t kMaxKeySize = 0xffff;
+inline constexpr uint64_t kMaxFileSize = 1ull << 45;  // what a slot can point to: 32 TiB
 
 inline constexpr uint64_t align8(uint64_t n) { return (n + 7) & ~7ull; }
 
@@ -71,7 +72,7 @@ struct Superblock {
   FileIdentity identity;
   uint64_t live_count = 0;   // of the live set as of E
   uint64_t live_digest = 0;  // of the live set as of E (digest.h)
-  uint32_t slot_count = 0;     // slots ever used: bounds what an entry's slot can be
+  uint32_t slot_count = 0;   // slots ever used: bounds what an entry's slot can be
   uint64_t created_ms = 0;
 
   static constexpr size_t kSize = 256;
@@ -79,10 +80,10 @@ struct Superblock {
 
 enum class SuperblockVerdict : uint8_t {
   kValid,
-  kForeign,  // the magic is not there
-  kNewer,    // a format version that this code does not know
+  kForeign,     // the magic is not there
+  kNewer,       // a format version that this code does not know
   kUnfinished,  // ours, and still being written when the world stopped: its checksum, stored last, is 0
-  kDamaged,  // ours, but the checksum does not hold, or a field is out of bounds
+  kDamaged,     // ours, but the checksum does not hold, or a field is out of bounds
 };
 
 void encode(const Superblock& superblock, std::byte (&bytes)[Superblock::kSize]);
@@ -122,7 +123,7 @@ struct SegmentHeader {
   // earlier use left behind is never believed. Random and not counted: a counter could be rolled back with the rest, and
   // then meet its own leftovers.
   uint32_t incarnation = 0;
-  uint32_t run_length = 1;   // segments in this run
+  uint32_t run_length = 1;  // segments in this run
   uint64_t birth_epoch = 0;
   uint32_t index = 0;  // of the segment in the file: a header read from elsewhere is not believed
 

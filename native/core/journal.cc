@@ -42,7 +42,8 @@ void Journal::arm_entry(uint64_t offset, const std::byte (&header)[EntryHeader::
   copy_in(payload + 8 + EntryHeader::kSize, key, key_size);
   copy_in(payload + 8 + EntryHeader::kSize + key_size, data, data_size);
   // Key and data are covered by the entry's own checksum, which the header holds: one pass over the data saved.
-  arm(JournalKind::kEntry, static_cast<uint32_t>(8 + EntryHeader::kSize + key_size + data_size), 8 + EntryHeader::kSize);
+  arm(JournalKind::kEntry, static_cast<uint32_t>(8 + EntryHeader::kSize + key_size + data_size),
+      8 + EntryHeader::kSize);
 }
 
 void Journal::arm_stores(const std::byte* list, uint64_t length) {
@@ -125,7 +126,8 @@ bool Journal::replay(std::byte* base, uint64_t file_size, const Superblock& supe
   if (offset < low || offset % 8 != 0 || offset > file_size - EntryHeader::kSize) return false;
   const uint64_t segment_start = offset / superblock.segment_size * superblock.segment_size;
   SegmentHeader segment;
-  if (!decode(base + segment_start, seed, &segment)) return false;
+  if (!decode(base + segment_start, seed, &segment) || segment.index != (segment_start - low) / superblock.segment_size)
+    return false;
   const std::byte* image = kind == JournalKind::kEntry ? payload + 8 : base + offset;
   const uint64_t room = kind == JournalKind::kEntry ? length - 8 : file_size - offset;
   const EntryHeader header = decode_entry_header(image);
@@ -133,8 +135,8 @@ bool Journal::replay(std::byte* base, uint64_t file_size, const Superblock& supe
   if (size > room || size > file_size - offset) return false;
   const std::byte* key = image + EntryHeader::kSize;
   const std::byte* data = key + header.key_size;
-  if (header.crc != entry_crc(entry_seed(seed, offset, segment.incarnation), image, key, header.key_size, data,
-                              header.data_size)) {
+  if (header.crc !=
+      entry_crc(entry_seed(seed, offset, segment.incarnation), image, key, header.key_size, data, header.data_size)) {
     return false;
   }
   if (kind == JournalKind::kEntry) {

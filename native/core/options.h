@@ -33,8 +33,8 @@ struct Options {
   bool read_only = false;
   RecoveryMode recovery = RecoveryMode::kStrict;
   CompactionPolicy compaction = CompactionPolicy::kDisabled;
-  double deletion_threshold = 0.4;    // kSpace: compact when garbage is at least this share of the used bytes ...
-  double required_free_space = 0.3;   // ... and less than this share of the file is free
+  double deletion_threshold = 0.4;   // kSpace: compact when garbage is at least this share of the used bytes ...
+  double required_free_space = 0.3;  // ... and less than this share of the file is free
   uint64_t compaction_interval_ms = 1000;
   uint64_t address_space = 0;  // bytes to reserve; 0: as much as is sensible
 };

@@ -42,8 +42,10 @@ Status Recovery::read_superblock() {
   MMCB_TRY(e.volume_.map(readable, MapMode::kPrivate));
   if (readable < kPage + Superblock::kSize) {
     // Too short for two superblocks: ours and cut off, or not ours.
-    const bool ours = readable >= kFileMagic.size() && std::memcmp(e.volume_.at(0), kFileMagic.data(), kFileMagic.size()) == 0;
-    if (ours) return Status(Code::kCorrupt, path + " is an mmcb file cut off after " + std::to_string(file_size_) + " bytes");
+    const bool ours =
+        readable >= kFileMagic.size() && std::memcmp(e.volume_.at(0), kFileMagic.data(), kFileMagic.size()) == 0;
+    if (ours)
+      return Status(Code::kCorrupt, path + " is an mmcb file cut off after " + std::to_string(file_size_) + " bytes");
     return Status(Code::kNotMmcb, path + " is not an mmcb file; it was left untouched");
   }
   Superblock found[2];
@@ -56,7 +58,8 @@ Status Recovery::read_superblock() {
                                       std::to_string(kFormatVersion) + "; upgrade mmcb. It was left untouched");
   }
   if (!either(SuperblockVerdict::kValid)) {
-    if (either(SuperblockVerdict::kDamaged)) return Status(Code::kCorrupt, "both superblocks of " + path + " are damaged");
+    if (either(SuperblockVerdict::kDamaged))
+      return Status(Code::kCorrupt, "both superblocks of " + path + " are damaged");
     return Status(Code::kNotMmcb, path + " is not an mmcb file; it was left untouched");
   }
   const bool second = verdict[1] == SuperblockVerdict::kValid &&
@@ -64,9 +67,9 @@ Status Recovery::read_superblock() {
   superblock_ = found[second ? 1 : 0];
   // The other one is whole too, or was just being written, or has never been.
   const SuperblockVerdict other = verdict[second ? 0 : 1];
-  surely_durable_ = other == SuperblockVerdict::kValid ? found[second ? 0 : 1].durable_epoch : 0;
   const bool is_first = superblock_.sequence == 1;
-  other_superblock_damaged_ = other == SuperblockVerdict::kDamaged || (other == SuperblockVerdict::kForeign && !is_first);
+  other_superblock_damaged_ =
+      other == SuperblockVerdict::kDamaged || (other == SuperblockVerdict::kForeign && !is_first);
   e.superblock_ = superblock_;
   e.seed_ = file_seed(superblock_.file_id);
 
@@ -91,7 +94,8 @@ Status Recovery::prepare(uint64_t length) {
   MMCB_TRY(e.slots_.initialize());
   MMCB_TRY(e.ints_.initialize());
   MMCB_TRY(e.strings_.initialize());
-  const uint64_t generation = std::max<uint64_t>(superblock_.generation_floor, load64(e.volume_.at(kStateGeneration)) & kGenerationMask);
+  const uint64_t generation =
+      std::max<uint64_t>(superblock_.generation_floor, load64(e.volume_.at(kStateGeneration)) & kGenerationMask);
   e.slots_.set_generation_floor(static_cast<uint32_t>(generation + 1) & kGenerationMask);
   running_[0] = load64(e.volume_.at(kStateDigest));
   running_[1] = load64(e.volume_.at(kStateDigestNext));
@@ -112,12 +116,14 @@ bool Recovery::matches_durable() const {
   return (digest_ == superblock_.live_digest && count_ == superblock_.live_count) || MMCB_BUG(kDigestIgnored);
 }
 
-bool Recovery::matches_running() const { return digest_ == running_[0] || digest_ == running_[1] || MMCB_BUG(kDigestIgnored); }
+bool Recovery::matches_running() const {
+  return digest_ == running_[0] || digest_ == running_[1] || MMCB_BUG(kDigestIgnored);
+}
 
 std::string Recovery::mismatch() const {
   return engine_.path_ + " is damaged: as of its last sync point it held " + std::to_string(superblock_.live_count) +
-         " entries, of which " + std::to_string(count_) +
-         " were found whole" + (count_ == superblock_.live_count ? ", not all of them the right ones" : "") +
+         " entries, of which " + std::to_string(count_) + " were found whole" +
+         (count_ == superblock_.live_count ? ", not all of them the right ones" : "") +
          "; restore a backup, or open with recovery 'salvage' to take what is whole";
 }
 
@@ -130,10 +136,10 @@ Status Recovery::decide() {
   const bool salvage = e.options_.recovery == RecoveryMode::kSalvage;
   const bool failed = load64(e.volume_.at(kStateFailed)) == kFailedMark;
   const Uuid boot = e.platform_.boot_id();
-  const bool same_boot = boot != Uuid{} && boot == superblock_.boot_id && superblock_.identity == e.identity_ && !failed;
+  const bool same_boot =
+      boot != Uuid{} && boot == superblock_.boot_id && superblock_.identity == e.identity_ && !failed;
 
-  if (!clean && (same_boot || process_mode)) {
-    // In process mode there is no exact older state to return to, so the newest reading is tried whatever the boot.
+  if (!clean && same_boot) {
     replay_journal_ = Journal::is_armed(e.volume_.at(0));
     Journal::replay(e.volume_.at(0), e.volume_.size(), superblock_);
     MMCB_TRY(scan(Reading::kNewest));
@@ -144,6 +150,7 @@ Status Recovery::decide() {
     replay_journal_ = false;
     MMCB_TRY(prepare(length));
   }
+  // In process mode there is no exact older state to return to: after a power cut what is whole is taken, and said so.
   if (!(process_mode && !clean)) {
     MMCB_TRY(scan(Reading::kAsOfDurable));
     if (matches_durable() && !(salvage && !clean)) {
@@ -198,9 +205,11 @@ Status Recovery::scan(Reading reading) {
     if (!ended) {
       MMCB_TRY(scan_segment(i, header, mark, limit));
       i += header.run_length;
-    } else if (reading == Reading::kNewest && mark.end_epoch > surely_durable_ && !e.overwrites_durable() &&
+    } else if (reading == Reading::kNewest && mark.end_epoch > superblock_.durable_epoch && !e.overwrites_durable() &&
                !MMCB_BUG(kKillRecoveryFreesHeld)) {
-      // Emptied after E: a power cut before the next sync point would still need it.
+      // Emptied after E: a power cut before the next sync point would still need it. (Not so what was emptied up to E,
+      // whose header may stand for a run of which other segments are in use again. That E itself is on the disk, apply()
+      // sees to, before anything is used again.)
       e.segments_.rebuild_ended(i, header, mark.end_epoch);
       i += header.run_length;
     } else {
@@ -215,6 +224,7 @@ Status Recovery::scan(Reading reading) {
 
 Status Recovery::scan_segment(uint32_t index, const SegmentHeader& header, const Mark& mark, uint64_t limit) {
   Engine& e = engine_;
+  const uint64_t damage_before = e.recovery_.quarantined;
   if (!mark.valid) {
     note_damage(e.segments_.offset_of(index));
   } else if (mark.end_epoch != 0) {
@@ -222,7 +232,8 @@ Status Recovery::scan_segment(uint32_t index, const SegmentHeader& header, const
                              encode_mark(e.seed_, index, header.incarnation, kSegmentOrdinal, 0)});
   }
   Status status;
-  const uint64_t run_end = e.segments_.offset_of(index) + static_cast<uint64_t>(header.run_length) * superblock_.segment_size;
+  const uint64_t run_end =
+      e.segments_.offset_of(index) + static_cast<uint64_t>(header.run_length) * superblock_.segment_size;
   const WalkEnd end = walk_run(context_, index, header, ~0ull, [&](const WalkedEntry& entry) {
     const EntryHeader& h = entry.header;
     note_epoch(h.epoch);
@@ -249,11 +260,18 @@ Status Recovery::scan_segment(uint32_t index, const SegmentHeader& header, const
       return;
     }
     if (entry.mark.end_epoch != 0) {
-      plan_.revived.push_back({mark_offset(run_end, h.ordinal), encode_mark(e.seed_, index, header.incarnation, h.ordinal, 0)});
+      plan_.revived.push_back(
+          {mark_offset(run_end, h.ordinal), encode_mark(e.seed_, index, header.incarnation, h.ordinal, 0)});
     }
     status = take_live(index, entry);
   });
   e.segments_.rebuild_used(index, header, end.used, end.ordinals);
+  if (salvaging_) {
+    // Bytes between whole entries are what a damaged entry leaves, if not the remains of a call that was cut short.
+    if (end.skipped != 0) note_damage(end.first_skip);
+    // Damaged bytes stay where they are, for whoever wants to look at them.
+    e.segments_.at(index).damaged = e.recovery_.quarantined != damage_before;
+  }
   return status;
 }
 
@@ -331,10 +349,11 @@ Status Recovery::apply() {
   e.digest_ = e.digest_next_ = digest_;
   e.count_.store(count_);
   e.stored_generation_ = e.slots_.highest_generation();
-  e.durable_epoch_.store(e.recovery_.status == RecoveryStatus::kReplayed ? surely_durable_ : superblock_.durable_epoch);
+  e.durable_epoch_.store(superblock_.durable_epoch);
   e.open_epoch_.store((MMCB_BUG(kEpochReuseAfterRollback) ? superblock_.durable_epoch : highest_epoch_) + 1);
   if (other_superblock_damaged_ || e.recovery_.quarantined != 0) e.superblock_.flags |= kFlagDamaged;
-  const bool read_only = e.options_.read_only;  // then all of this is done to the private mapping, and the file stays as it is
+  const bool read_only =
+      e.options_.read_only;  // then all of this is done to the private mapping, and the file stays as it is
   const RecoveryStatus status = e.recovery_.status;
   if (!read_only) MMCB_TRY(e.volume_.map(e.volume_.size(), MapMode::kShared));
   if (replay_journal_ && !read_only) {
@@ -375,7 +394,6 @@ Status Recovery::apply() {
       return synced;
     }
     MMCB_STEP(kRecoverySynced);
-    e.durable_epoch_.store(superblock_.durable_epoch);
     e.note_change();
     e.release_space();
     return Status();

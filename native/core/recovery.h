@@ -62,9 +62,6 @@ class Recovery {
   const uint64_t file_size_;
   const Progress& progress_;
   Superblock superblock_;
-  // After a kill the newest superblock may be in the page cache only, its sync cut short; the one before it is on the disk
-  // for certain. Space is reused by that one until the next sync point.
-  uint64_t surely_durable_ = 0;
   bool other_superblock_damaged_ = false;
   WalkContext context_;
   uint64_t slot_limit_ = 0;  // no entry can have a slot at or above: a forged one would ask for gigabytes of table

@@ -12,6 +12,9 @@ namespace {
 // The file grows by a sixteenth of itself, so that growing is rare and little is grown in vain; never by more than this.
 constexpr uint64_t kMaxGrowth = 64 << 20;
 constexpr uint32_t kGrowthShare = 16;
+// Bytes at the end of a segment where marks are expected: those of entries of 170 bytes and more. Marks are stored at
+// random, long after: in small folios such a store dirties one page and not megabytes.
+constexpr uint64_t kMarkFolios = 96 << 10;
 // Sealed segments with room that are remembered; more would only be memory.
 constexpr size_t kMaxPartial = 1024;
 
@@ -43,7 +46,8 @@ Status Segments::add_segments(uint64_t number) {
 
 uint64_t Segments::room_of(uint32_t segment) const {
   const Segment& s = segments_[segment];
-  const uint64_t end = s.run_length * static_cast<uint64_t>(segment_size_) - 8 * (static_cast<uint64_t>(s.ordinals) + 1);
+  const uint64_t end =
+      s.run_length * static_cast<uint64_t>(segment_size_) - 8 * (static_cast<uint64_t>(s.ordinals) + 1);
   return s.used < end ? end - s.used : 0;
 }
 
@@ -67,6 +71,7 @@ Status Segments::allocate(Stream stream, uint64_t total_size, uint64_t epoch, Pl
     MMCB_TRY(take_run(static_cast<uint32_t>((bytes + segment_size_ - 1) / segment_size_), epoch, &first));
     place_in(first, total_size, place);
     segments_[first].state = Segment::State::kSealed;
+    filled_.push_back(first);
     return Status();
   }
   if (stream == Stream::kFresh && total_size > segment_size_ / 8) stream = Stream::kLarge;
@@ -109,7 +114,9 @@ Status Segments::open_segment(Stream stream, uint64_t epoch) {
 }
 
 Status Segments::take_run(uint32_t length, uint64_t epoch, uint32_t* first) {
-  // The lowest run of free segments that is long enough: the file's end empties first, and can be given back.
+  // The lowest run of free segments that is long enough: the file's end empties first, and can be given back. Recovery
+  // relies on it, too: of a freed run the first segment is taken again before the others, so that its old header does not
+  // speak for them any more.
   uint32_t found = kNone;
   uint32_t run = 0;
   uint32_t previous = kNone;
@@ -134,6 +141,8 @@ Status Segments::take_run(uint32_t length, uint64_t epoch, uint32_t* first) {
       segments_[i].hollow = false;
     }
   }
+  // Before the first store into the segment, which would bring it in as one large folio.
+  if (!segments_[found].faulted) prepare_marks(found + length - 1);
   for (uint32_t i = found; i < found + length; i++) {
     free_.erase(i);
     segments_[i] = Segment{};
@@ -165,6 +174,11 @@ Status Segments::grow(uint32_t needed) {
   return add_segments(step);
 }
 
+void Segments::prepare_marks(uint32_t last) {
+  const uint64_t bytes = std::min<uint64_t>(kMarkFolios, segment_size_ / 4);
+  volume_.populate(offset_of(last + 1) - bytes, bytes, Populate::kWriteSmallFolios);
+}
+
 std::vector<uint32_t> Segments::next_unfaulted(uint32_t most) {
   std::vector<uint32_t> next;
   uint32_t looked_at = 0;
@@ -172,6 +186,7 @@ std::vector<uint32_t> Segments::next_unfaulted(uint32_t most) {
     if (looked_at++ == most) break;
     Segment& s = segments_[segment];
     if (s.faulted || s.hollow) continue;
+    prepare_marks(segment);
     s.faulted = true;
     next.push_back(segment);
   }
@@ -224,6 +239,7 @@ void Segments::add_live(uint32_t segment, const EntryHeader& header) {
   s.live_bytes += footprint(header);
   s.slack_bytes += slack_of(header);
   live_and_slack_ += header.total_size() + 8;
+  live_bytes_ += footprint(header);
 }
 
 void Segments::remove_live(uint32_t segment, const EntryHeader& header) {
@@ -232,11 +248,13 @@ void Segments::remove_live(uint32_t segment, const EntryHeader& header) {
   s.live_bytes -= footprint(header);
   s.slack_bytes -= slack_of(header);
   live_and_slack_ -= header.total_size() + 8;
+  live_bytes_ -= footprint(header);
 }
 
 void Segments::change_live(uint32_t segment, const EntryHeader& from, const EntryHeader& to) {
   Segment& s = segments_[segment];
   s.live_bytes += footprint(to) - footprint(from);
+  live_bytes_ += footprint(to) - footprint(from);
   s.slack_bytes += slack_of(to) - slack_of(from);
 }
 
@@ -246,9 +264,17 @@ uint64_t Segments::garbage_of(uint32_t segment) const {
     case Segment::State::kActive:
     case Segment::State::kSealed:
       return s.used - kSegmentHeaderSize + 8 * static_cast<uint64_t>(s.ordinals) - s.live_bytes - s.slack_bytes;
-    default:
-      return 0;
+    default: return 0;
   }
+}
+
+uint64_t Segments::excess_slack_of(uint32_t segment, double extension_factor) const {
+  const Segment& s = segments_[segment];
+  // Keys count as data here: a little too much for what is expected, never too much for what is in excess.
+  const uint64_t headers = s.live_entries * (EntryHeader::kSize + 8);
+  const double data = s.live_bytes > headers ? static_cast<double>(s.live_bytes - headers) : 0;
+  const auto expected = static_cast<uint64_t>(data * (extension_factor - 1)) + 8 * s.live_entries;
+  return s.slack_bytes > expected ? s.slack_bytes - expected : 0;
 }
 
 Segments::Totals Segments::totals() const {
@@ -258,11 +284,8 @@ Segments::Totals Segments::totals() const {
     const Segment& s = segments_[i];
     const uint64_t length = s.run_length * static_cast<uint64_t>(segment_size_);
     switch (s.state) {
-      case Segment::State::kFree:
-        t.free_bytes += segment_size_;
-        break;
-      case Segment::State::kTail:
-        break;  // its first segment speaks for it
+      case Segment::State::kFree: t.free_bytes += segment_size_; break;
+      case Segment::State::kTail: break;  // its first segment speaks for it
       case Segment::State::kEnded:
         t.garbage_bytes += length;
         t.ended_bytes += length;
@@ -281,6 +304,15 @@ Segments::Totals Segments::totals() const {
     }
   }
   return t;
+}
+
+uint32_t Segments::take_filled() {
+  while (!filled_.empty()) {
+    const uint32_t segment = filled_.back();
+    filled_.pop_back();
+    if (segment < count()) return segment;  // not trimmed away meanwhile
+  }
+  return kNone;
 }
 
 // ---- Ending, freeing, giving back -----------------------------------------------------------------------------------------
@@ -308,6 +340,7 @@ void Segments::end(uint32_t segment, uint64_t epoch, bool marked) {
     MMCB_STEP(kSegmentEnded);
   }
   live_and_slack_ -= s.live_bytes + s.slack_bytes;
+  live_bytes_ -= s.live_bytes;
   s.live_bytes = 0;
   s.slack_bytes = 0;
   s.live_entries = 0;
@@ -376,6 +409,7 @@ Status Segments::rebuild_begin(uint32_t count) {
   free_.clear();
   partial_.clear();
   live_and_slack_ = 0;
+  live_bytes_ = 0;
   ended_count_ = 0;
   return incarnations_.ensure(count * sizeof(uint32_t));
 }

@@ -37,13 +37,13 @@ struct Segment {
   bool victim = false;   // being compacted: not to be appended to
   uint32_t incarnation = 0;
   uint32_t run_length = 1;
-  uint32_t ordinals = 0;       // entries ever appended in this incarnation
+  uint32_t ordinals = 0;  // entries ever appended in this incarnation
   uint32_t live_entries = 0;
-  uint64_t used = 0;           // bytes from the start up to where the next entry may go
-  uint64_t live_bytes = 0;     // header, key, data and mark of its live entries
+  uint64_t used = 0;        // bytes from the start up to where the next entry may go
+  uint64_t live_bytes = 0;  // header, key, data and mark of its live entries
   uint64_t slack_bytes = 0;
-  uint64_t end_epoch = 0;      // kEnded
-  uint64_t ticket = 0;         // kEnded: see ReaderPins
+  uint64_t end_epoch = 0;  // kEnded
+  uint64_t ticket = 0;     // kEnded: see ReaderPins
 };
 
 // Where an entry is to be written.
@@ -113,12 +113,7 @@ class Segments {
 
   // A segment that was filled up since the last call, or kNone.
   static constexpr uint32_t kNone = 0xffffffffu;
-  uint32_t take_filled() {
-    if (filled_.empty()) return kNone;
-    const uint32_t segment = filled_.back();
-    filled_.pop_back();
-    return segment;
-  }
+  uint32_t take_filled();
   // Stops appending to a segment (its state becomes kSealed). For compaction victims.
   void seal(uint32_t segment);
   // The store that ends a segment: where, and which word. For a journal that ends many at once.
@@ -155,15 +150,20 @@ class Segments {
   Totals totals() const;
   // Dead bytes in one segment (not free): what compacting it would gain beyond its tail.
   uint64_t garbage_of(uint32_t segment) const;
+  // Slack in one segment beyond what its entries would get if they were written now.
+  uint64_t excess_slack_of(uint32_t segment, double extension_factor) const;
   // Free segments that will be taken next and were not asked for before, at most `most`; notes that they were.
   std::vector<uint32_t> next_unfaulted(uint32_t most);
   uint32_t free_segments() const { return static_cast<uint32_t>(free_.size()); }
-  // Bytes in sealed and active segments that are neither live nor slack nor unused, kept up to date: O(1).
   uint64_t file_bytes() const { return head_ + static_cast<uint64_t>(segments_.size()) * segment_size_; }
   uint64_t live_and_slack() const { return live_and_slack_; }
+  // Headers, keys, data and marks of live entries: O(1).
+  uint64_t live_bytes() const { return live_bytes_; }
   uint64_t ended_segments() const { return ended_count_; }
 
-  static uint64_t footprint(const EntryHeader& h) { return EntryHeader::kSize + h.key_size + uint64_t{h.data_size} + 8; }
+  static uint64_t footprint(const EntryHeader& h) {
+    return EntryHeader::kSize + h.key_size + uint64_t{h.data_size} + 8;
+  }
   static uint64_t slack_of(const EntryHeader& h) { return h.total_size() + 8 - footprint(h); }
 
  private:
@@ -174,6 +174,7 @@ class Segments {
   void write_header(uint32_t segment, uint32_t run_length, uint64_t epoch);
   void free_run(uint32_t first);
   Status add_segments(uint64_t number);
+  void prepare_marks(uint32_t last);
   void set_incarnation(uint32_t segment, uint32_t incarnation);
   uint64_t room_of(uint32_t segment) const;
 
@@ -191,6 +192,7 @@ class Segments {
   std::vector<uint32_t> partial_;  // sealed ones with room worth filling
   std::array<uint32_t, kStreams> active_{kNone, kNone, kNone};
   uint64_t live_and_slack_ = 0;
+  uint64_t live_bytes_ = 0;
   uint64_t ended_count_ = 0;
   Observer observer_;
   bool frugal_ = false;

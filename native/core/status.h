@@ -69,7 +69,7 @@ const char* code_name(Code code);
 }  // namespace mmcb
 
 // Returns from the enclosing function when `expression` is not ok.
-#define MMCB_TRY(expression)                       \
-  do {                                             \
+#define MMCB_TRY(expression)                                                                 \
+  do {                                                                                       \
     if (::mmcb::Status mmcb_status_ = (expression); !mmcb_status_.ok()) return mmcb_status_; \
   } while (0)

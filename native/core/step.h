@@ -13,46 +13,46 @@
 namespace mmcb {
 
 // Every place where the world can stop. Names say what has just happened.
-#define MMCB_STEP_LIST(X)       \
-  X(kHeadWritten)               \
-  X(kSegmentInvalidated)        \
-  X(kSegmentFilled)             \
-  X(kSegmentPublished)          \
-  X(kSegmentEnded)              \
-  X(kEntryInvalidated)          \
-  X(kEntryHeader)               \
-  X(kEntryKey)                  \
-  X(kEntryDataHalf)             \
-  X(kEntryData)                 \
-  X(kEntryMark)                 \
-  X(kDigestNext)                \
-  X(kEntryPublished)            \
-  X(kEntryEnded)                \
-  X(kDigestDone)                \
-  X(kJournalHalf)               \
-  X(kJournalFilled)             \
-  X(kJournalSealed)             \
-  X(kJournalArmed)              \
-  X(kJournalApplyHalf)          \
-  X(kJournalApplied)            \
-  X(kJournalCleared)            \
-  X(kGrown)                     \
-  X(kMapped)                    \
-  X(kTruncated)                 \
-  X(kPunched)                   \
-  X(kSyncBegun)                 \
-  X(kSyncDataDone)              \
-  X(kSuperblockHalf)            \
-  X(kSuperblockStored)          \
-  X(kSyncSuperblockDone)        \
-  X(kSyncCompleted)             \
-  X(kCompactionMoved)           \
-  X(kRecoveryReplayed)          \
-  X(kRecoveryScrubbed)          \
-  X(kRecoveryRevived)           \
-  X(kRecoverySynced)            \
-  X(kRecoveryStateWritten)      \
-  X(kRecoveryPublished)         \
+#define MMCB_STEP_LIST(X)  \
+  X(kHeadWritten)          \
+  X(kSegmentInvalidated)   \
+  X(kSegmentFilled)        \
+  X(kSegmentPublished)     \
+  X(kSegmentEnded)         \
+  X(kEntryInvalidated)     \
+  X(kEntryHeader)          \
+  X(kEntryKey)             \
+  X(kEntryDataHalf)        \
+  X(kEntryData)            \
+  X(kEntryMark)            \
+  X(kDigestNext)           \
+  X(kEntryPublished)       \
+  X(kEntryEnded)           \
+  X(kDigestDone)           \
+  X(kJournalHalf)          \
+  X(kJournalFilled)        \
+  X(kJournalSealed)        \
+  X(kJournalArmed)         \
+  X(kJournalApplyHalf)     \
+  X(kJournalApplied)       \
+  X(kJournalCleared)       \
+  X(kGrown)                \
+  X(kMapped)               \
+  X(kTruncated)            \
+  X(kPunched)              \
+  X(kSyncBegun)            \
+  X(kSyncDataDone)         \
+  X(kSuperblockHalf)       \
+  X(kSuperblockStored)     \
+  X(kSyncSuperblockDone)   \
+  X(kSyncCompleted)        \
+  X(kCompactionMoved)      \
+  X(kRecoveryReplayed)     \
+  X(kRecoveryScrubbed)     \
+  X(kRecoveryRevived)      \
+  X(kRecoverySynced)       \
+  X(kRecoveryStateWritten) \
+  X(kRecoveryPublished)    \
   X(kFailureMarked)
 
 enum class Step : uint8_t {
@@ -63,22 +63,22 @@ enum class Step : uint8_t {
 };
 
 // Deliberate protocol bugs for the test build. Each is named after what it does wrong.
-#define MMCB_BUG_LIST(X)          \
-  X(kUpdateDurableInPlace)        \
-  X(kUpdateSyncingInPlace)        \
-  X(kReuseSegmentEarly)           \
-  X(kSuperblockBeforeData)        \
-  X(kSkipChecksum)                \
-  X(kNoJournal)                   \
-  X(kEpochReuseAfterRollback)     \
-  X(kCompactionFreesSource)       \
-  X(kEndMarkWithoutEpoch)         \
-  X(kAckBeforeSecondSync)         \
-  X(kScrubNotSynced)              \
-  X(kKillRecoveryFreesHeld)       \
-  X(kBatchPublishesEarly)         \
-  X(kTruncateBeforeSuperblock)    \
-  X(kSizeBeforeSync)              \
+#define MMCB_BUG_LIST(X)       \
+  X(kUpdateDurableInPlace)     \
+  X(kUpdateSyncingInPlace)     \
+  X(kReuseSegmentEarly)        \
+  X(kSuperblockBeforeData)     \
+  X(kSkipChecksum)             \
+  X(kNoJournal)                \
+  X(kEpochReuseAfterRollback)  \
+  X(kCompactionFreesSource)    \
+  X(kEndMarkWithoutEpoch)      \
+  X(kAckBeforeSecondSync)      \
+  X(kScrubNotSynced)           \
+  X(kKillRecoveryFreesHeld)    \
+  X(kBatchPublishesEarly)      \
+  X(kTruncateBeforeSuperblock) \
+  X(kSizeBeforeSync)           \
   X(kDigestIgnored)
 
 enum class Bug : uint8_t {
@@ -93,10 +93,10 @@ enum class Bug : uint8_t {
 extern void (*step_hook)(Step step);
 extern uint32_t seeded_bugs;  // bit per Bug
 
-#define MMCB_STEP(name)                                                           \
-  do {                                                                            \
+#define MMCB_STEP(name)                                                      \
+  do {                                                                       \
     if (::mmcb::step_hook != nullptr) ::mmcb::step_hook(::mmcb::Step::name); \
-    asm volatile("" ::: "memory");                                                \
+    asm volatile("" ::: "memory");                                           \
   } while (0)
 #define MMCB_BUG(name) ((::mmcb::seeded_bugs >> static_cast<unsigned>(::mmcb::Bug::name) & 1u) != 0)
 

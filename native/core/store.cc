@@ -1,12 +1,9 @@
 #include "core/store.h"
 
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <map>
 #include <mutex>
-#include <system_error>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -31,15 +28,6 @@ double milliseconds_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
-Status start_thread(std::thread* thread, std::function<void()> body) {
-  try {
-    *thread = std::thread(std::move(body));
-    return Status();
-  } catch (const std::system_error& error) {
-    return Status(Code::kNoMemory, std::string("a thread could not be started: ") + error.what());
-  }
-}
-
 // The one engine of a file in this process, with its threads.
 class SharedStore final : public SpaceListener {
  public:
@@ -49,9 +37,10 @@ class SharedStore final : public SpaceListener {
 
   Status start() {
     if (engine_->options().read_only) return Status();
-    if (!volatile_) MMCB_TRY(start_thread(&sync_thread_, [this] { sync_loop(); }));
+    Platform& platform = posix_platform();
+    if (!volatile_) MMCB_TRY(platform.start_thread([this] { sync_loop(); }, &sync_thread_));
     engine_->set_space_listener(this);
-    return start_thread(&maintenance_thread_, [this] { maintenance_loop(); });
+    return platform.start_thread([this] { maintenance_loop(); }, &maintenance_thread_);
   }
 
   Engine& engine() { return *engine_; }
@@ -120,16 +109,9 @@ class SharedStore final : public SpaceListener {
   // Stops the threads, makes the last sync point. Idempotent.
   Status shut_down() {
     if (engine_ == nullptr) return Status();
-    {
-      std::lock_guard guard(mutex_);
-      stopping_ = true;
-    }
-    stop_compaction_.store(true);
-    maintenance_wake_.notify_all();
-    space_wake_.notify_all();
-    if (maintenance_thread_.joinable()) maintenance_thread_.join();
-    sync_wake_.notify_all();
-    if (sync_thread_.joinable()) sync_thread_.join();
+    // Maintenance first: it may still be waiting for a sync point.
+    stop(&stopping_maintenance_, &maintenance_wake_, &maintenance_thread_);
+    stop(&stopping_sync_, &sync_wake_, &sync_thread_);
     Status status;
     if (!volatile_ && !engine_->options().read_only) {
       engine_->set_space_listener(nullptr);
@@ -154,20 +136,38 @@ class SharedStore final : public SpaceListener {
   }
 
   // ---- SpaceListener ----
-  void segment_taken() override {
-    wants_prefault_.store(true, std::memory_order_relaxed);
-    maintenance_wake_.notify_one();
-  }
-  void space_short() override {
-    wants_space_.store(true, std::memory_order_relaxed);
-    maintenance_wake_.notify_one();
-  }
+  void segment_taken() override { ask_for(&wants_prefault_); }
+  void space_short() override { ask_for(&wants_space_); }
   void wait_for_space() override {
     std::unique_lock lock(mutex_);
-    space_wake_.wait_for(lock, kPatience, [&] { return stopping_ || !engine_->is_throttled(); });
+    space_wake_.wait_for(lock, kPatience, [&] { return stopping_maintenance_ || !engine_->is_throttled(); });
   }
 
  private:
+  void stop(bool* flag, std::condition_variable* wake, std::unique_ptr<Thread>* thread) {
+    {
+      std::lock_guard guard(mutex_);
+      *flag = true;
+    }
+    wake->notify_all();
+    space_wake_.notify_all();
+    if (*thread != nullptr) (*thread)->join();
+    thread->reset();
+  }
+
+  void ask_for(bool* wish) {
+    {
+      std::lock_guard guard(mutex_);
+      *wish = true;
+    }
+    maintenance_wake_.notify_one();
+  }
+
+  bool is_stopping() {
+    std::lock_guard guard(mutex_);
+    return stopping_maintenance_;
+  }
+
   void emit(const StoreEvent& event) {
     std::lock_guard guard(listeners_mutex_);
     for (const auto& [id, listener] : listeners_) listener(event);
@@ -194,13 +194,13 @@ class SharedStore final : public SpaceListener {
     auto next_trim = Clock::now();
     std::unique_lock lock(mutex_);
     for (;;) {
-      const auto wanted = [&] { return stopping_ || !waiting_.empty(); };
+      const auto wanted = [&] { return stopping_sync_ || !waiting_.empty(); };
       if (periodic) {
         sync_wake_.wait_for(lock, interval, wanted);
       } else {
         sync_wake_.wait(lock, wanted);
       }
-      if (stopping_ && waiting_.empty()) return;
+      if (stopping_sync_ && waiting_.empty()) return;
       std::vector<Store::Done> served;
       served.swap(waiting_);
       lock.unlock();
@@ -240,16 +240,18 @@ class SharedStore final : public SpaceListener {
     auto next_check = Clock::now() + interval;
     std::unique_lock lock(mutex_);
     for (;;) {
-      const auto wanted = [&] { return stopping_ || wants_prefault_.load() || wants_space_.load(); };
+      const auto wanted = [&] { return stopping_maintenance_ || wants_prefault_ || wants_space_; };
       if (options.compaction == CompactionPolicy::kDisabled) {
-        maintenance_wake_.wait_for(lock, kIdle, wanted);
+        maintenance_wake_.wait(lock, wanted);
       } else {
-        maintenance_wake_.wait_until(lock, std::min(next_check, Clock::now() + kIdle), wanted);
+        maintenance_wake_.wait_until(lock, next_check, wanted);
       }
-      if (stopping_) return;
+      if (stopping_maintenance_) return;
+      const bool prefault = std::exchange(wants_prefault_, false);
+      const bool make_space = std::exchange(wants_space_, false);
       lock.unlock();
-      if (wants_prefault_.exchange(false) && !volatile_) engine_->prefault();
-      if (wants_space_.exchange(false)) run_policy(Compactor::Goal::kPressure);
+      if (prefault && !volatile_) engine_->prefault();
+      if (make_space) run_policy(Compactor::Goal::kPressure);
       if (options.compaction != CompactionPolicy::kDisabled && Clock::now() >= next_check) {
         check_policy();
         next_check = Clock::now() + interval;
@@ -282,33 +284,35 @@ class SharedStore final : public SpaceListener {
     CompactionReport report;
     Status status;
     do {
-      status = compact(goal, [this](const char*, uint64_t, uint64_t) { return !stop_compaction_.load(); }, &report);
-    } while (status.ok() && goal == Compactor::Goal::kPressure && report.freed_segments != 0 && engine_->is_space_short());
+      status = compact(
+          goal, [this](const char*, uint64_t, uint64_t) { return !is_stopping(); }, &report);
+    } while (status.ok() && goal == Compactor::Goal::kPressure && report.freed_segments != 0 &&
+             engine_->is_space_short());
     relieve();
     if (!status.ok() && status.code() != Code::kAborted) emit_error(status);
   }
 
-  static constexpr uint64_t kSmallFile = 8;       // segments
+  static constexpr uint64_t kSmallFile = 8;        // segments
   static constexpr double kShrinkShare = 2.0 / 3;  // of the file
   uint64_t shrunk_at_ = ~0ull;
-  static constexpr auto kIdle = std::chrono::milliseconds(50);
 
   std::unique_ptr<Engine> engine_;
   const bool volatile_;
   std::mutex compaction_mutex_;
   Compactor compactor_;  // under compaction_mutex_
 
-  std::mutex mutex_;  // guards waiting_ and stopping_
+  std::mutex
+      mutex_;  // guards waiting_ and the flags below; taken under the engine's write lock, never the other way round
   std::condition_variable sync_wake_;
   std::condition_variable maintenance_wake_;
   std::condition_variable space_wake_;
   std::vector<Store::Done> waiting_;
-  bool stopping_ = false;
-  std::atomic<bool> stop_compaction_{false};
-  std::atomic<bool> wants_prefault_{false};
-  std::atomic<bool> wants_space_{false};
-  std::thread sync_thread_;
-  std::thread maintenance_thread_;
+  bool stopping_maintenance_ = false;
+  bool stopping_sync_ = false;
+  bool wants_prefault_ = false;
+  bool wants_space_ = false;
+  std::unique_ptr<Thread> sync_thread_;
+  std::unique_ptr<Thread> maintenance_thread_;
 
   std::mutex listeners_mutex_;
   std::map<uint64_t, Store::Listener> listeners_;

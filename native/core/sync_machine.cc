@@ -11,7 +11,8 @@ namespace mmcb {
 Status SyncMachine::begin(bool closing) {
   Engine& e = engine_;
   std::lock_guard guard(e.lock_);
-  if (e.failed_.load(std::memory_order_relaxed)) return Status(Code::kFailed, "a sync failed earlier: " + e.failure_.message());
+  if (e.failed_.load(std::memory_order_relaxed))
+    return Status(Code::kFailed, "a sync failed earlier: " + e.failure_.message());
   if (e.open_epoch_.load(std::memory_order_relaxed) >= kMaxEpoch) {
     return Status(Code::kFull, "the file has used up its 2^40 epochs; copy it with backup()");
   }
@@ -41,8 +42,7 @@ Status SyncMachine::begin(bool closing) {
 Status SyncMachine::step() {
   Engine& e = engine_;
   switch (phase_) {
-    case Phase::kIdle:
-      return Status(Code::kInvalidArgument, "no sync point is under way");
+    case Phase::kIdle: return Status(Code::kInvalidArgument, "no sync point is under way");
 
     case Phase::kDataSync:
       if (Status status = e.volume_.sync(); !status.ok()) return fail(std::move(status));

@@ -27,6 +27,7 @@ class Verifier {
   VerifyReport* report_ = nullptr;
   uint64_t digest_ = 0;
   uint64_t count_ = 0;
+  std::vector<uint64_t> skipped_;  // offsets where the walk met bytes that are no whole entry
 };
 
 }  // namespace mmcb

@@ -24,7 +24,8 @@ Status Volume::attach(std::unique_ptr<File> file, uint64_t address_space, uint64
 }
 
 Status Volume::map(uint64_t length, MapMode mode) {
-  if (length > reserved_) return Status(Code::kNoMemory, "the file is larger than the address space that could be reserved");
+  if (length > reserved_)
+    return Status(Code::kNoMemory, "the file is larger than the address space that could be reserved");
   MMCB_TRY(file_->map(base_, 0, length, mode));
   size_.store(length, std::memory_order_release);
   return Status();

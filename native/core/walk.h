@@ -24,10 +24,10 @@ struct WalkedEntry {
 };
 
 struct WalkEnd {
-  uint64_t used = 0;       // bytes from the run's start to behind the last whole entry
-  uint32_t ordinals = 0;   // one more than the ordinal of the last whole entry
-  uint64_t skipped = 0;    // bytes between whole entries that hold none
-  uint64_t first_skip = 0; // offset of the first such place; 0: none
+  uint64_t used = 0;        // bytes from the run's start to behind the last whole entry
+  uint32_t ordinals = 0;    // one more than the ordinal of the last whole entry
+  uint64_t skipped = 0;     // bytes between whole entries that hold none
+  uint64_t first_skip = 0;  // offset of the first such place; 0: none
 };
 
 // What a walk needs to know of the file.
@@ -47,8 +47,9 @@ inline bool entry_holds(const WalkContext& context, uint64_t offset, uint64_t ru
   std::byte bytes[EntryHeader::kSize];
   copy_out(bytes, at, sizeof bytes);
   *header = decode_entry_header(bytes);
-  if (header->ordinal < lowest_ordinal || header->kind > Kind::kRedoList || header->data_size > header->capacity) return false;
-  // An entry takes 40 bytes at least: ordinals cannot run ahead of the space they stand for.
+  if (header->ordinal < lowest_ordinal || header->kind > Kind::kRedoList || header->data_size > header->capacity)
+    return false;
+  // An entry takes a header at least: ordinals cannot run ahead of the space they stand for.
   const uint64_t run_start = offset - (offset - context.head) % context.segment_size;
   if (header->ordinal > (offset - run_start) / EntryHeader::kSize) return false;
   const uint64_t limit = mark_offset(run_end, header->ordinal);
@@ -62,7 +63,8 @@ inline bool entry_holds(const WalkContext& context, uint64_t offset, uint64_t ru
 // Visits the entries of the run that starts at segment `first`, up to `limit` (an offset in the file; ~0: the whole run).
 // `visit(const WalkedEntry&)` is called in order of offset.
 template <typename Visit>
-WalkEnd walk_run(const WalkContext& context, uint32_t first, const SegmentHeader& segment, uint64_t limit, Visit&& visit) {
+WalkEnd walk_run(const WalkContext& context, uint32_t first, const SegmentHeader& segment, uint64_t limit,
+                 Visit&& visit) {
   const uint64_t start = context.head + static_cast<uint64_t>(first) * context.segment_size;
   const uint64_t run_end = start + static_cast<uint64_t>(segment.run_length) * context.segment_size;
   WalkEnd end{kSegmentHeaderSize, 0, 0, 0};
@@ -93,7 +95,8 @@ WalkEnd walk_run(const WalkContext& context, uint32_t first, const SegmentHeader
 }
 
 // Reads and checks the header and the mark of the segment at `index` among `count` segments. False: nothing to believe.
-inline bool read_segment(const WalkContext& context, uint32_t index, uint32_t count, SegmentHeader* header, Mark* mark) {
+inline bool read_segment(const WalkContext& context, uint32_t index, uint32_t count, SegmentHeader* header,
+                         Mark* mark) {
   const std::byte* at = context.base + context.head + static_cast<uint64_t>(index) * context.segment_size;
   if (!decode(at, context.seed, header) || header->index != index || header->run_length > count - index) return false;
   *mark = decode_mark(load64(at + kSegmentMarkOffset), context.seed, index, header->incarnation, kSegmentOrdinal);

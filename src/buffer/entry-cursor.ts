@@ -82,18 +82,22 @@ export class EntryCursor {
       this.#page = new Float64Array(1 + OTHER_PAGES * FIELDS);
     }
     const store = this.#store;
-    const { native, slab } = store;
-    // Also without values: native code reads a keyed entry into the slab to get at its key. A key may be almost as long as
-    // a slab.
-    slab.openWindow(this.#kind === EntryKind.STRING ? SLAB_SIZE : undefined);
-    const count = native.next(store.handle, this.#kind, this.#next, this.#values, this.#page);
-    slab.closeWindow();
-    if (count < 0) throw store.failure(count);
+    const { slab } = store;
+    let count = this.#fetch();
+    if (count === -NativeCode.TOO_LARGE && slab.position > 0) {
+      slab.renew(); // a key may be almost as long as a slab
+      count = this.#fetch();
+    }
+    const behind = this.#page[0] as number;
+    if (count < 0) {
+      if (behind > this.#next) this.#next = behind; // whoever goes on regardless gets what is behind the damage
+      throw store.failure(count);
+    }
     if (count === 0) {
       this.#ended = true;
       return false;
     }
-    this.#next = this.#page[0] as number;
+    this.#next = behind;
     this.#count = count;
     this.#index = 0;
     this.#changes = store.changes;
@@ -101,6 +105,15 @@ export class EntryCursor {
     this.#offset = slab.position;
     if (this.#values) slab.advance(this.#pageSize());
     return true;
+  }
+
+  #fetch(): number {
+    const { native, handle, slab } = this.#store;
+    if (!this.#values) return native.next(handle, this.#kind, this.#next, false, this.#page);
+    slab.openWindow();
+    const count = native.next(handle, this.#kind, this.#next, true, this.#page);
+    slab.closeWindow();
+    return count;
   }
 
   /** Bytes of the slab that the page takes. */

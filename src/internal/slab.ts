@@ -47,11 +47,11 @@ export class Slab {
   }
 
   /**
-   * Lets native code write a page (getMany, next) from `position` on, as if the slab began there; at least `size` bytes.
+   * Lets native code write a page (getMany, next) from `position` on, as if the slab began there; at least half a slab.
    * Ends with `closeWindow`. Nothing may read through the slab in between.
    */
-  openWindow(size = SLAB_SIZE / 2): void {
-    if (this.position > SLAB_SIZE - size) this.renew();
+  openWindow(): void {
+    if (this.position > SLAB_SIZE / 2) this.renew();
     else if (this.position > 0) this.#native.setSlab(this.bytes.subarray(this.position));
   }
 

@@ -100,7 +100,7 @@ export abstract class StringKeyedMap<V> extends KeyedMap<string, V> {
 
   /** The values of many keys, in their order, undefined where there is none. Several times faster than single gets. */
   getMany(keys: Iterable<string>): (V | undefined)[] {
-    const wanted = [...checkedKeys(keys)];
+    const wanted = checkedKeys(keys);
     const { store } = this.#values;
     store.assertOpen();
     if (wanted.length < FEW) return wanted.map((key) => this.get(key));
@@ -189,9 +189,9 @@ function checkKey(key: unknown): void {
   if (typeof key !== 'string') throw badStringKey(key);
 }
 
-function* checkedKeys(keys: Iterable<string>): Iterable<string> {
-  for (const key of keys) {
-    checkKey(key);
-    yield key;
-  }
+/** The keys as an array, each checked. Indexed, because a generator costs more than a read. */
+function checkedKeys(keys: Iterable<string>): readonly string[] {
+  const array = Array.isArray(keys) ? (keys as string[]) : [...keys];
+  for (let i = 0; i < array.length; i++) checkKey(array[i]);
+  return array;
 }

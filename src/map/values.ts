@@ -139,9 +139,9 @@ export class Values<V> {
       if (typeof entry !== 'object' || entry === null) {
         throw new TypeError(`entries must be pairs of key and value, got ${show(entry)}`);
       }
-      const [key, value] = entry;
+      const key = entry[0];
       checkKey(key);
-      const bytes = this.encode(value);
+      const bytes = this.encode(entry[1]);
       if (end + bytes.length > values.length) {
         const larger = Buffer.allocUnsafeSlow(Math.max(values.length * 2, end + bytes.length));
         values.copy(larger, 0, 0, end);
@@ -152,7 +152,7 @@ export class Values<V> {
       keys.push(key);
       sizes.push(bytes.length);
     }
-    return { keys, values: values.subarray(0, end), sizes: Float64Array.from(sizes) };
+    return { keys, values: values.subarray(0, end), sizes: new Float64Array(sizes) };
   }
 
   #decodeSlice(memory: Buffer, start: number, end: number): V {

@@ -64,10 +64,14 @@ afterAll(() => {
 });
 
 describe(`kill -9 at random moments (MMCB_SEED=${seed})`, () => {
-  it.each(settings.map((setting, index) => ({ ...setting, index })))('$name', async ({ index, ...setting }) => {
-    const chain = new Chain(setting, new Random(seed * 10 + index));
-    await chain.run(Math.ceil(kills / settings.length));
-  }, 600_000);
+  it.each(settings.map((setting, index) => ({ ...setting, index })))(
+    '$name',
+    async ({ index, ...setting }) => {
+      const chain = new Chain(setting, new Random(seed * 10 + index));
+      await chain.run(Math.ceil(kills / settings.length));
+    },
+    600_000,
+  );
 });
 
 /** Kill after kill on one file. */

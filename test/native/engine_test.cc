@@ -186,7 +186,8 @@ TEST_CASE("a snapshot keeps what it saw; a backup is one, with the same addresse
   EntryInfo info;
   REQUIRE(store->info(addresses[3], &info).ok());
   for (int round = 0; round < 3; round++) {
-    for (size_t i = 0; i < addresses.size(); i++) REQUIRE(store->update(addresses[i], bytes(random_text(90, 1000 + i))).ok());
+    for (size_t i = 0; i < addresses.size(); i++)
+      REQUIRE(store->update(addresses[i], bytes(random_text(90, 1000 + i))).ok());
     REQUIRE(store.compact().ok());
   }
   std::string old(100, ' ');
@@ -301,7 +302,8 @@ TEST_CASE("a read-only opener recovers in memory and leaves the file alone") {
     EngineUnderTest store(path, small_options());
     for (size_t i = 0; i < addresses.size(); i++) REQUIRE(store->add(bytes(random_text(100, i)), &addresses[i]).ok());
     REQUIRE(store.sync().ok());
-    for (size_t i = 0; i < addresses.size(); i += 2) REQUIRE(store->update(addresses[i], bytes(random_text(120, i))).ok());
+    for (size_t i = 0; i < addresses.size(); i += 2)
+      REQUIRE(store->update(addresses[i], bytes(random_text(120, i))).ok());
     store.kill();
   }
   const std::string before = read_file(path);
@@ -310,7 +312,8 @@ TEST_CASE("a read-only opener recovers in memory and leaves the file alone") {
   {
     EngineUnderTest store(path, read_only);
     CHECK(store->recovery().status == RecoveryStatus::kReplayed);
-    for (size_t i = 0; i < addresses.size(); i++) CHECK(store.read(addresses[i]) == random_text(i % 2 == 0 ? 120 : 100, i));
+    for (size_t i = 0; i < addresses.size(); i++)
+      CHECK(store.read(addresses[i]) == random_text(i % 2 == 0 ? 120 : 100, i));
     CHECK(store.verify() == "");
   }
   // A copy has another inode: its boot id proves nothing, and it is read as of its last sync point.
@@ -380,12 +383,8 @@ TEST_CASE("random operations agree with a plain map, through crashes, reopening,
           CHECK(store->erase(key).ok() == (keyed.erase(key.number) == 1));
           break;
         }
-        case 9:
-          REQUIRE(store.sync().ok());
-          break;
-        case 10:
-          REQUIRE(store.compact().ok());
-          break;
+        case 9: REQUIRE(store.sync().ok()); break;
+        case 10: REQUIRE(store.compact().ok()); break;
         case 11:
           if (below(2) != 0) {
             store.crash();

@@ -199,7 +199,8 @@ TEST_CASE("policy 'space' frees the space of deletes without later writes, and h
 
 TEST_CASE("a store in memory works like one on disk") {
   const auto store = open_store(":memory:", small_options());
-  for (int64_t key = 0; key < 2000; key++) REQUIRE(store->engine().set(IntKey(key), bytes(random_text(100, key)), nullptr).ok());
+  for (int64_t key = 0; key < 2000; key++)
+    REQUIRE(store->engine().set(IntKey(key), bytes(random_text(100, key)), nullptr).ok());
   for (int64_t key = 0; key < 1900; key++) REQUIRE(store->engine().erase(IntKey(key)).ok());
   REQUIRE(store->flush().ok());
   const uint64_t before = store->engine().stats().file_size;

@@ -166,7 +166,10 @@ describe('compact()', () => {
       if (previous?.phase === phase) expect(done).toBeGreaterThanOrEqual(previous.done);
     }
     const { garbageBytes, removedCount } = buffer.stats();
-    expect({ garbageBytes, removedCount }).toEqual({ garbageBytes: expect.any(Number), removedCount: expect.any(Number) });
+    expect({ garbageBytes, removedCount }).toEqual({
+      garbageBytes: expect.any(Number),
+      removedCount: expect.any(Number),
+    });
     expect(garbageBytes).toBeLessThan(sizeBefore * 0.05);
     checkOdd(buffer, kept);
     expect((await buffer.verify()).errors).toEqual([]);
@@ -206,7 +209,9 @@ describe('compact()', () => {
       const buffer = await CompactableBuffer.open(file, { ...manual, durability });
       const random = new Random(7);
       const addresses = filled(buffer, 20_000);
-      const model = new Map(addresses.map((address, i) => [address, createHash('md5').update(content(i)).digest('hex')]));
+      const model = new Map(
+        addresses.map((address, i) => [address, createHash('md5').update(content(i)).digest('hex')]),
+      );
       for (const [i, address] of addresses.entries()) {
         if (i % 3 === 0) continue;
         buffer.remove(address);

@@ -105,6 +105,10 @@ void MemoryPlatform::discard(std::byte* address, uint64_t length) { system_.disc
 
 void MemoryPlatform::release(std::byte* base, uint64_t length) { system_.release(base, length); }
 
+Status MemoryPlatform::start_thread(std::function<void()> body, std::unique_ptr<Thread>* thread) {
+  return posix_platform().start_thread(std::move(body), thread);
+}
+
 Uuid MemoryPlatform::boot_id() { return system_.boot_id(); }
 
 void MemoryPlatform::random(void* target, size_t length) { system_.random(target, length); }

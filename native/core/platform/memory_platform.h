@@ -29,6 +29,7 @@ class MemoryPlatform final : public Platform {
   void discard(std::byte* address, uint64_t length) override;
   void release(std::byte* base, uint64_t length) override;
 
+  Status start_thread(std::function<void()> body, std::unique_ptr<Thread>* thread) override;
   Uuid boot_id() override;
   void random(void* target, size_t length) override;
   uint64_t wall_clock_ms() override;

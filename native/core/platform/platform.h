@@ -73,6 +73,13 @@ class File {
   virtual void populate(std::byte* base, uint64_t offset, uint64_t length, Populate how) = 0;
 };
 
+// A thread that was started. Precondition of the destructor: joined.
+class Thread {
+ public:
+  virtual ~Thread() = default;
+  virtual void join() = 0;
+};
+
 using Uuid = std::array<uint8_t, 16>;
 
 class Platform {
@@ -93,6 +100,9 @@ class Platform {
   // Drops the contents of committed anonymous memory: it reads as zeros afterwards.
   virtual void discard(std::byte* address, uint64_t length) = 0;
   virtual void release(std::byte* base, uint64_t length) = 0;
+
+  // Runs `body` on a thread of its own. kNoMemory where none can be had.
+  virtual Status start_thread(std::function<void()> body, std::unique_ptr<Thread>* thread) = 0;
 
   // Identifies this boot of the machine; all zeros where the system does not tell (then never trusted).
   virtual Uuid boot_id() = 0;

@@ -24,6 +24,7 @@
 #include <cstdint>
 #include <cstring>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 // Known to the kernel since 5.14, to the C library's headers not always.
@@ -433,6 +434,28 @@ void PosixPlatform::prefault(std::byte* address, uint64_t length, bool write) {
 #else
   if (!write) ::madvise(address, length, MADV_WILLNEED);
 #endif
+}
+
+namespace {
+
+class PosixThread final : public Thread {
+ public:
+  explicit PosixThread(std::function<void()> body) : thread_(std::move(body)) {}
+  void join() override { thread_.join(); }
+
+ private:
+  std::thread thread_;
+};
+
+}  // namespace
+
+Status PosixPlatform::start_thread(std::function<void()> body, std::unique_ptr<Thread>* thread) {
+  try {
+    *thread = std::make_unique<PosixThread>(std::move(body));
+    return Status();
+  } catch (const std::system_error& error) {
+    return Status(Code::kNoMemory, std::string("a thread could not be started: ") + error.what());
+  }
 }
 
 Uuid PosixPlatform::boot_id() {

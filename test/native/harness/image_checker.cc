@@ -249,6 +249,7 @@ void ImageChecker::check_rot(const World& world, Image image, uint64_t boot) {
   if (std::string wrong = state_of(opened.contents, world.oracle, &state); !wrong.empty()) fail(wrong);
   const uint64_t epoch = opened.epoch();
   const bool exact =
+      difference(opened.contents, world.oracle.at(world.oracle.durable_epoch(), false)).empty() ||
       (world.may_open_at(epoch) && difference(opened.contents, world.oracle.at(epoch, false)).empty()) ||
       ((same_boot || options_.durability == Durability::kProcess) && is_prefix(world, opened.contents)) ||
       (reported && epoch >= world.oracle.epoch_before_durable() && epoch < world.oracle.durable_epoch() &&

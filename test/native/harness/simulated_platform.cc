@@ -86,6 +86,10 @@ void SimulatedPlatform::discard(std::byte* address, uint64_t length) { posix_pla
 
 void SimulatedPlatform::release(std::byte* base, uint64_t length) { posix_platform().release(base, length); }
 
+Status SimulatedPlatform::start_thread(std::function<void()>, std::unique_ptr<Thread>*) {
+  return Status(Code::kNoMemory, "everything runs on one thread here");
+}
+
 Uuid SimulatedPlatform::boot_id() {
   Uuid id{};
   id[0] = 0xb0;

@@ -16,7 +16,7 @@ describe('MmcbError', () => {
     expect(error).toBeInstanceOf(MmcbError);
     expect(isNativeError(error)).toBe(true);
     expect(error).toMatchObject({ code: 'MMCB_LOCKED', name: 'MmcbError', cause });
-    expect(error.stack).toMatch(/^MmcbError: another process has the file open for writing; close it there/);
+    expect(error.stack).toMatch(/^MmcbError: another process has the file open; one writer/);
     expect(Object.keys(error)).toEqual(['code']);
   });
 
