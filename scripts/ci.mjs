@@ -13,10 +13,9 @@ const steps = [
   ['clean install', [], cleanInstall],
   ['checks', ['check'], () => script('check')],
   ['build by node-gyp alone', [], nodeGyp],
-  ['npm test', ['native', 'js'], () => run(npm, ['test', '--silent']).then(({ code }) => code)],
+  ['npm test', ['native', 'js', 'crash'], () => run(npm, ['test', '--silent']).then(({ code }) => code)],
   ['ASan and UBSan', ['asan'], () => script('test:asan')],
   ['TSan', ['tsan'], () => script('test:tsan')],
-  ['crashes', ['crash'], () => script('test:crash')],
   ['package', ['package'], () => script('test:package')],
 ];
 

@@ -252,6 +252,7 @@ void Engine::prefault() {
   std::vector<uint32_t> next;
   {
     std::lock_guard guard(lock_);
+    (void)segments_.grow_ahead();
     // Their marks first, in small folios: under the lock, lest a writer brings them in as large ones meanwhile.
     next = segments_.next_unfaulted(static_cast<uint32_t>(kPrefaultBytes / segments_.segment_size()));
   }

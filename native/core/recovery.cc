@@ -265,6 +265,7 @@ Status Recovery::scan_segment(uint32_t index, const SegmentHeader& header, const
     }
     status = take_live(index, entry);
   });
+  if (header.run_length == 1) find_torn(index, end);
   e.segments_.rebuild_used(index, header, end.used, end.ordinals);
   if (salvaging_) {
     // Bytes between whole entries are what a damaged entry leaves, if not the remains of a call that was cut short.
@@ -273,6 +274,23 @@ Status Recovery::scan_segment(uint32_t index, const SegmentHeader& header, const
     e.segments_.at(index).damaged = e.recovery_.quarantined != damage_before;
   }
   return status;
+}
+
+// A power cut can leave the header of an entry that was written after E on the disk, and not all of its data: no entry,
+// today. But what is appended here next may be the same data again, in the same place (compaction does just that), and a
+// power cut under it could then complete the old header, of an epoch that counts as durable by then. So it has to go.
+// Only behind the last whole entry: nothing before it is written again.
+void Recovery::find_torn(uint32_t index, const WalkEnd& end) {
+  const uint64_t start = engine_.segments_.offset_of(index);
+  const uint64_t run_end = start + superblock_.segment_size;
+  const uint64_t limit = mark_offset(run_end, end.ordinals);
+  for (uint64_t at = entry_start(start + end.used); at + EntryHeader::kSize <= limit; at = entry_start(at + 8)) {
+    if (load32(context_.base + at) == 0) continue;
+    const EntryHeader h = decode_entry_header(context_.base + at);
+    if (h.epoch <= superblock_.durable_epoch || h.ordinal < end.ordinals || h.data_size > h.capacity) continue;
+    const uint64_t behind = mark_offset(run_end, h.ordinal);
+    if (behind > at && h.total_size() <= behind - at) plan_.void_entries.push_back(at);
+  }
 }
 
 Status Recovery::take_live(uint32_t segment, const WalkedEntry& entry) {

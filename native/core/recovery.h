@@ -49,6 +49,7 @@ class Recovery {
   Status decide();
   Status scan(Reading reading);
   Status scan_segment(uint32_t index, const SegmentHeader& header, const Mark& mark, uint64_t limit);
+  void find_torn(uint32_t index, const WalkEnd& end);
   Status take_live(uint32_t segment, const WalkedEntry& entry);
   void note_epoch(uint64_t epoch);
   void note_damage(uint64_t offset);

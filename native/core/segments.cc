@@ -9,9 +9,9 @@
 namespace mmcb {
 namespace {
 
-// The file grows by a sixteenth of itself, so that growing is rare and little is grown in vain; never by more than this.
+// The file grows by an eighth of itself, so that growing is rare and little is grown in vain; never by more than this.
 constexpr uint64_t kMaxGrowth = 64 << 20;
-constexpr uint32_t kGrowthShare = 16;
+constexpr uint32_t kGrowthShare = 8;
 // Bytes at the end of a segment where marks are expected: those of entries of 170 bytes and more. Marks are stored at
 // random, long after: in small folios such a store dirties one page and not megabytes.
 constexpr uint64_t kMarkFolios = 96 << 10;
@@ -162,7 +162,7 @@ Status Segments::grow(uint32_t needed) {
     if (max_size_ != 0) return Status(Code::kFull, "the file may not grow beyond maxSize; remove entries or raise it");
     return Status(Code::kNoMemory, "the reserved address space is used up");
   }
-  const uint64_t wanted = std::min<uint64_t>(std::max<uint64_t>(count() / kGrowthShare, 1), kMaxGrowth / segment_size_);
+  const uint64_t wanted = reserve_size();
   uint32_t step = static_cast<uint32_t>(std::min(most, std::max<uint64_t>(needed, frugal_ ? 1 : wanted)));
   Status status = volume_.grow(now + static_cast<uint64_t>(step) * segment_size_);
   if (!status.ok() && step > needed) {
@@ -191,6 +191,17 @@ std::vector<uint32_t> Segments::next_unfaulted(uint32_t most) {
     next.push_back(segment);
   }
   return next;
+}
+
+uint32_t Segments::reserve_size() const {
+  return static_cast<uint32_t>(
+      std::min<uint64_t>(std::max<uint32_t>(count() / kGrowthShare, 1), kMaxGrowth / segment_size_));
+}
+
+Status Segments::grow_ahead() {
+  // Half of what a growth brings is left: time for the next one, before a writer has to wait for it.
+  if (frugal_ || free_.size() > reserve_size() / 2 || max_size_ != 0) return Status();
+  return grow(1);
 }
 
 Status Segments::reserve_file(uint64_t bytes) {
@@ -379,7 +390,7 @@ uint32_t Segments::needed_count() const {
 
 uint32_t Segments::could_trim_to(uint32_t floor, bool keep_reserve) const {
   const uint32_t used = count() - static_cast<uint32_t>(free_.size());
-  const uint32_t reserve = keep_reserve ? std::max<uint32_t>(1, used / kGrowthShare) : 0;
+  const uint32_t reserve = keep_reserve ? std::max<uint32_t>(1, std::min(reserve_size(), used / kGrowthShare)) : 0;
   return std::max(floor, needed_count() + reserve);
 }
 

@@ -98,6 +98,8 @@ class Segments {
   using Observer = std::function<void()>;
   void set_observer(Observer observer) { observer_ = std::move(observer); }
 
+  // Grows the file ahead of need, if little of it is free. kNoSpace matters to nobody yet.
+  Status grow_ahead();
   // Frugal: the file grows by what is needed and no more.
   void set_frugal(bool frugal) { frugal_ = frugal; }
 
@@ -171,6 +173,7 @@ class Segments {
   Status open_segment(Stream stream, uint64_t epoch);
   Status take_run(uint32_t length, uint64_t epoch, uint32_t* first);
   Status grow(uint32_t segments);
+  uint32_t reserve_size() const;
   void write_header(uint32_t segment, uint32_t run_length, uint64_t epoch);
   void free_run(uint32_t first);
   Status add_segments(uint64_t number);

@@ -27,13 +27,15 @@ std::string check_ways_in(Engine& engine, ReaderPin& pin, const Contents& conten
   if (entry.name.kind != Kind::kPlain) {
     const std::string key = key_bytes(entry.name);
     Address found;
-    if (Status s = engine.find(pin, key_from(entry.name, key), &found); !s.ok()) return what + ": find() " + code_name(s.code());
+    if (Status s = engine.find(pin, key_from(entry.name, key), &found); !s.ok())
+      return what + ": find() " + code_name(s.code());
     if (found != address) return what + ": find() gives another address than the iteration";
   }
   std::vector<std::byte> copy(entry.length + 1);
   uint64_t size = 0;
   if (Status s = engine.read(pin, address, copy, &size); !s.ok()) return what + ": read() " + code_name(s.code());
-  if (size != entry.length || !std::equal(copy.begin(), copy.begin() + static_cast<std::ptrdiff_t>(size), contents.data(entry))) {
+  if (size != entry.length ||
+      !std::equal(copy.begin(), copy.begin() + static_cast<std::ptrdiff_t>(size), contents.data(entry))) {
     return what + ": read() gives other bytes than read_entry()";
   }
   return "";
@@ -60,12 +62,14 @@ std::string read_contents(Engine& engine, bool tolerant, Contents* contents) {
     }
     if (!status.ok()) {
       if (!tolerant || status.code() != Code::kCorrupt) {
-        return "reading address " + std::to_string(address.to_integer()) + ": " + code_name(status.code()) + " " + status.message();
+        return "reading address " + std::to_string(address.to_integer()) + ": " + code_name(status.code()) + " " +
+               status.message();
       }
       contents->unreadable++;
       continue;
     }
-    Contents::Entry entry{{Kind::kPlain, address.to_integer()}, address.to_integer(), offset, contents->bytes.size(), header.data_size};
+    Contents::Entry entry{
+        {Kind::kPlain, address.to_integer()}, address.to_integer(), offset, contents->bytes.size(), header.data_size};
     if (header.kind != Kind::kPlain && !name_of_key(header.kind, buffer.data(), header.key_size, &entry.name)) {
       return "address " + std::to_string(address.to_integer()) + " has a key that was never written";
     }
@@ -80,7 +84,8 @@ std::string read_contents(Engine& engine, bool tolerant, Contents* contents) {
   }
   // One in eight, beginning anywhere, to save time.
   for (size_t i = cursor % 8; i < contents->entries.size(); i += 8) {
-    if (std::string wrong = check_ways_in(engine, *reader.pin, *contents, contents->entries[i]); !wrong.empty()) return wrong;
+    if (std::string wrong = check_ways_in(engine, *reader.pin, *contents, contents->entries[i]); !wrong.empty())
+      return wrong;
   }
   return "";
 }

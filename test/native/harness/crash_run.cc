@@ -79,9 +79,7 @@ void CrashRun::on_step(Step step) {
 
 // What durability 'process' has salvaged from a page cache after a failed sync is known to nobody but that page cache:
 // while it is being written down, there is no telling what a power cut may leave.
-bool CrashRun::is_unpredictable() const {
-  return world_.undone && profile_.options.durability == Durability::kProcess;
-}
+bool CrashRun::is_unpredictable() const { return world_.undone && profile_.options.durability == Durability::kProcess; }
 
 void CrashRun::check_side_image() {
   if (is_unpredictable()) return;

@@ -73,8 +73,8 @@ class ExhaustiveRun final : public StepListener {
 }  // namespace
 
 void run_exhaustive(uint64_t first_seed, double seconds, Counters& counters, uint64_t* seed) {
-  const auto end = std::chrono::steady_clock::now() +
-                   std::chrono::duration_cast<std::chrono::steady_clock::duration>(std::chrono::duration<double>(seconds));
+  const auto end = std::chrono::steady_clock::now() + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+                                                          std::chrono::duration<double>(seconds));
   for (*seed = first_seed; std::chrono::steady_clock::now() < end; ++*seed) {
     Profile profile = profile_of_seed(*seed);
     profile.options.durability = Durability::kInterval;

@@ -16,10 +16,11 @@ std::string ImageChecker::describe(const World& world, const Opened& opened) {
   static constexpr const char* kStatus[] = {"created", "clean", "replayed", "rolled back", "salvaged"};
   const RecoveryReport& r = opened.engine->recovery();
   const auto n = [](uint64_t number) { return std::to_string(number); };
-  return std::string(" [") + kStatus[static_cast<size_t>(r.status)] + " at epoch " + n(r.durable_epoch) + ", lost " + n(r.lost) +
-         ", quarantined " + n(r.quarantined) + "; durable " + n(world.oracle.durable_epoch()) +
+  return std::string(" [") + kStatus[static_cast<size_t>(r.status)] + " at epoch " + n(r.durable_epoch) + ", lost " +
+         n(r.lost) + ", quarantined " + n(r.quarantined) + "; durable " + n(world.oracle.durable_epoch()) +
          (world.syncing ? ", syncing " + n(world.syncing_epoch) : "") + (world.superblock_stored ? " (stored)" : "") +
-         (world.recovering ? ", recovering" : "") + "; against now: " + difference(opened.contents, world.oracle.current()) + "]";
+         (world.recovering ? ", recovering" : "") +
+         "; against now: " + difference(opened.contents, world.oracle.current()) + "]";
 }
 
 void ImageChecker::reset(const Image& image, uint64_t boot) {
@@ -53,7 +54,8 @@ void ImageChecker::expect_no_difference(const Contents& contents, const State& s
 }
 
 bool ImageChecker::reports_loss(const RecoveryReport& report) {
-  return report.status == RecoveryStatus::kSalvaged || report.lost != 0 || report.quarantined != 0 || !report.damage.empty();
+  return report.status == RecoveryStatus::kSalvaged || report.lost != 0 || report.quarantined != 0 ||
+         !report.damage.empty();
 }
 
 // ---- Judgements --------------------------------------------------------------------------------------------------------
@@ -78,7 +80,8 @@ Outcome ImageChecker::judge_power_cut(const World& world, const Opened& opened) 
 Outcome ImageChecker::judge_salvage(const World& world, const Opened& opened) const {
   Outcome outcome;
   outcome.epoch = opened.epoch();
-  if (std::string wrong = state_of(opened.contents, world.oracle, &outcome.state); !wrong.empty()) fail("salvage: " + wrong);
+  if (std::string wrong = state_of(opened.contents, world.oracle, &outcome.state); !wrong.empty())
+    fail("salvage: " + wrong);
   if (reports_loss(opened.engine->recovery())) {
     counters_.salvaged++;
   } else if (!is_prefix(world, opened.contents)) {
@@ -196,7 +199,8 @@ void ImageChecker::check_torn_copy(const World& world, const Image& image, uint6
     counters_.torn_rolled_back++;
     return;
   }
-  if (!is_prefix(world, opened.contents)) fail("a torn copy was accepted: it holds no state that ever was" + describe(world, opened));
+  if (!is_prefix(world, opened.contents))
+    fail("a torn copy was accepted: it holds no state that ever was" + describe(world, opened));
   counters_.torn_prefixes++;
 }
 
@@ -209,7 +213,9 @@ void ImageChecker::damage(Image* image) {
     return;
   }
   // Half of the damage hits the parts of the file that are in use most: its beginning.
-  const auto sector = [&] { return random_.below(random_.one_in(2) ? sectors : std::min<uint64_t>(sectors, 64)) * kDiskSector; };
+  const auto sector = [&] {
+    return random_.below(random_.one_in(2) ? sectors : std::min<uint64_t>(sectors, 64)) * kDiskSector;
+  };
   for (uint64_t n = random_.between(1, 4); n > 0; n--) {
     std::byte* const at = image->data() + sector();
     switch (random_.below(4)) {

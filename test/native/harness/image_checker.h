@@ -69,7 +69,8 @@ class ImageChecker {
                     const Image& image, uint64_t steps);
   void reopen(Opened opened, const Outcome& outcome);
   void go_on(Opened opened, const Outcome& outcome);
-  void cut_again(const World& world, const Outcome& first, const SimulatedDisk* disk, const Image& image, uint64_t steps);
+  void cut_again(const World& world, const Outcome& first, const SimulatedDisk* disk, const Image& image,
+                 uint64_t steps);
   void damage(Image* image);
 
   Options options_;

@@ -67,7 +67,8 @@ void ImageChecker::go_on(Opened opened, const Outcome& outcome) {
     return Bytes{bytes.data(), value->length};
   };
   const auto expect = [&](const Status& status, const char* what) {
-    if (!status.ok() && status.code() != Code::kFull) fail(std::string("after recovery, ") + what + ": " + code_name(status.code()) + " " + status.message());
+    if (!status.ok() && status.code() != Code::kFull)
+      fail(std::string("after recovery, ") + what + ": " + code_name(status.code()) + " " + status.message());
     return status.ok();
   };
   for (int i = 0; i < 4; i++) {
@@ -75,7 +76,8 @@ void ImageChecker::go_on(Opened opened, const Outcome& outcome) {
     Address address;
     if (expect(engine.add(write(&value), &address), "add()")) {
       const Name name{Kind::kPlain, address.to_integer()};
-      if (!state.named.emplace(name, Held{value, name.id}).second) fail("after recovery, add() gave out a live address");
+      if (!state.named.emplace(name, Held{value, name.id}).second)
+        fail("after recovery, add() gave out a live address");
     }
     if (state.named.empty()) continue;
     auto victim = std::next(state.named.begin(), static_cast<std::ptrdiff_t>(random_.below(state.named.size())));
@@ -144,8 +146,8 @@ void ImageChecker::cut_again(const World& world, const Outcome& first, const Sim
       difference(opened.contents, world.oracle.at(opened.epoch(), false)).empty()) {
     return;
   }
-  fail("opened at epoch " + std::to_string(opened.epoch()) + ", the first time at " + std::to_string(first.epoch) + ": " +
-       difference(opened.contents, first.state));
+  fail("opened at epoch " + std::to_string(opened.epoch()) + ", the first time at " + std::to_string(first.epoch) +
+       ": " + difference(opened.contents, first.state));
 }
 
 }  // namespace mmcb::harness

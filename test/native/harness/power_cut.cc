@@ -67,9 +67,9 @@ void run_seed(uint64_t seed, const Profile& profile, uint64_t images, const std:
   } catch (const Failure& failure) {
     result.failed = true;
     const Step last = run.last_step();
-    std::snprintf(result.text, sizeof result.text, "seed %llu, step %llu (%s), %s: %s", static_cast<unsigned long long>(seed),
-                  static_cast<unsigned long long>(run.steps()), last == Step::kCount ? "none" : name_of(last),
-                  failure.image_kind.c_str(), failure.what.c_str());
+    std::snprintf(result.text, sizeof result.text, "seed %llu, step %llu (%s), %s: %s",
+                  static_cast<unsigned long long>(seed), static_cast<unsigned long long>(run.steps()),
+                  last == Step::kCount ? "none" : name_of(last), failure.image_kind.c_str(), failure.what.c_str());
     if (!dump.empty()) {
       if (std::FILE* file = std::fopen(dump.c_str(), "wb")) {
         std::fwrite(failure.image.data(), 1, failure.image.size(), file);
@@ -109,7 +109,8 @@ std::vector<Result> run_all(const std::vector<Work>& works, unsigned jobs) {
     Result& result = results[it->second];
     if (!result.finished) {
       result.failed = true;
-      std::snprintf(result.text, sizeof result.text, "died: %s", WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "exit");
+      std::snprintf(result.text, sizeof result.text, "died: %s",
+                    WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "exit");
     }
     running.erase(it);
   }
@@ -120,20 +121,29 @@ std::vector<Result> run_all(const std::vector<Work>& works, unsigned jobs) {
 
 void print_counters(const Counters& c, double seconds) {
   const auto n = [](uint64_t count) { return static_cast<unsigned long long>(count); };
-  std::printf("images %llu (%.0f/s): power cuts %llu, kills %llu, torn copies %llu, rot %llu; exhaustive %llu\n", n(c.images),
-              static_cast<double>(c.images) / seconds, n(c.power_cuts), n(c.kills), n(c.torn_copies), n(c.rot), n(c.exhaustive));
+  std::printf("images %llu (%.0f/s): power cuts %llu, kills %llu, torn copies %llu, rot %llu; exhaustive %llu\n",
+              n(c.images), static_cast<double>(c.images) / seconds, n(c.power_cuts), n(c.kills), n(c.torn_copies),
+              n(c.rot), n(c.exhaustive));
   std::printf("crashes inside recovery (side) %llu, opened twice %llu, gone on %llu, salvaged %llu\n", n(c.second_cuts),
               n(c.reopened), n(c.continued), n(c.salvaged));
   std::printf("torn copies rolled back %llu, accepted as a prefix %llu; rot refused %llu, reported %llu\n",
               n(c.torn_rolled_back), n(c.torn_prefixes), n(c.rot_refused), n(c.rot_reported));
-  std::printf("chained crashes %llu, nested in recovery %llu, failed syncs %llu, clean reopenings %llu, calls %llu, full %llu\n",
-              n(c.crashes), n(c.nested_crashes), n(c.failed_syncs), n(c.clean_reopenings), n(c.calls), n(c.full));
+  std::printf(
+      "chained crashes %llu, nested in recovery %llu, failed syncs %llu, clean reopenings %llu, calls %llu, full "
+      "%llu\n",
+      n(c.crashes), n(c.nested_crashes), n(c.failed_syncs), n(c.clean_reopenings), n(c.calls), n(c.full));
   if (c.skipped != 0) std::printf("steps skipped (too many dirty pages) %llu\n", n(c.skipped));
   std::printf("steps:");
   for (size_t i = 0; i < static_cast<size_t>(Step::kCount); i++) {
     std::printf(" %s %llu", name_of(static_cast<Step>(i)), n(c.steps[i]));
   }
   std::printf("\n");
+}
+
+// The last line, in the words that the scripts look for.
+void print_verdict(uint64_t passed, uint64_t failed) {
+  std::printf("%llu passed, %llu failed\n", static_cast<unsigned long long>(passed),
+              static_cast<unsigned long long>(failed));
 }
 
 double since(std::chrono::steady_clock::time_point start) {
@@ -145,7 +155,9 @@ int run_random(const Arguments& arguments) {
   const uint64_t each = (arguments.images + seeds - 1) / seeds;
   std::vector<Work> works;
   for (uint64_t seed = arguments.first_seed; seed <= arguments.last_seed; seed++) {
-    works.push_back([seed, each, &arguments](Result& result) { run_seed(seed, profile_of_seed(seed), each, arguments.dump, result); });
+    works.push_back([seed, each, &arguments](Result& result) {
+      run_seed(seed, profile_of_seed(seed), each, arguments.dump, result);
+    });
   }
   const auto start = std::chrono::steady_clock::now();
   const std::vector<Result> results = run_all(works, arguments.jobs);
@@ -170,7 +182,10 @@ int run_random(const Arguments& arguments) {
     }
   }
   std::printf("%llu seeds, %.1f s: %s\n", static_cast<unsigned long long>(seeds), since(start),
-              failures != 0 ? "FAILED" : missed != 0 ? "STEPS MISSED" : "ok");
+              failures != 0 ? "FAILED"
+              : missed != 0 ? "STEPS MISSED"
+                            : "ok");
+  print_verdict(seeds - static_cast<uint64_t>(failures), static_cast<uint64_t>(failures + missed));
   return failures != 0 || missed != 0 ? 1 : 0;
 }
 
@@ -200,6 +215,7 @@ int run_exhaustively(const Arguments& arguments) {
   }
   print_counters(total, since(start));
   std::printf("exhaustive: %s\n", failed ? "FAILED" : "ok");
+  print_verdict(failed ? 0 : 1, failed ? 1 : 0);
   return failed ? 1 : 0;
 }
 
@@ -216,6 +232,7 @@ Profile profile_for_bugs(uint64_t seed) {
 
 int run_bugs(const Arguments& arguments) {
   int missed = 0;
+  uint64_t found = 0;
   for (size_t bug = 0; bug < static_cast<size_t>(Bug::kCount); bug++) {
     const std::string name = name_of(static_cast<Bug>(bug));
     if (!is_wanted(arguments.only, name)) continue;
@@ -236,17 +253,20 @@ int run_bugs(const Arguments& arguments) {
     }
     std::sort(images.begin(), images.end());
     std::printf("%-28s found by %zu of %zu seeds", name.c_str(), images.size(), works.size());
+    // Each bug has to be found from every seed.
+    if (images.size() < works.size()) missed++;
+    if (images.size() == works.size()) found++;
     if (images.empty()) {
-      missed++;
       std::printf(" NOT FOUND");
     } else {
       std::printf(", images to detection: median %llu, max %llu; %.1f s; e.g. %s",
-                  static_cast<unsigned long long>(images[images.size() / 2]), static_cast<unsigned long long>(images.back()),
-                  since(start), example.c_str());
+                  static_cast<unsigned long long>(images[images.size() / 2]),
+                  static_cast<unsigned long long>(images.back()), since(start), example.c_str());
     }
     std::printf("\n");
     std::fflush(stdout);
   }
+  print_verdict(found, static_cast<uint64_t>(missed));
   return missed != 0 ? 1 : 0;
 }
 
@@ -257,7 +277,8 @@ int replay(const Arguments& arguments) {
   static Result result;
   const auto start = std::chrono::steady_clock::now();
   const uint64_t seed = arguments.first_seed;
-  run_seed(seed, seeded_bugs != 0 ? profile_for_bugs(seed) : profile_of_seed(seed), arguments.images, arguments.dump, result);
+  run_seed(seed, seeded_bugs != 0 ? profile_for_bugs(seed) : profile_of_seed(seed), arguments.images, arguments.dump,
+           result);
   print_counters(result.counters, since(start));
   std::printf("%s\n", result.failed ? result.text : "ok");
   return result.failed ? 1 : 0;

@@ -39,7 +39,7 @@ void SimulatedDisk::load(const Image& image) {
 }
 
 void SimulatedDisk::load_live(const Image& image) {
-  std::memcpy(live_, image.data(), image.size());
+  std::copy(image.begin(), image.end(), live_);
   if (size_ > image.size()) std::memset(live_ + image.size(), 0, size_ - image.size());
   size_ = image.size();
   dead_ = false;
@@ -145,12 +145,14 @@ void SimulatedDisk::make_image(Image* image) {
     }
     const uint64_t sectors = random_.below(256);
     for (uint64_t s = 0; s < kDiskPage / kDiskSector; s++) {
-      if (sectors >> s & 1) std::memcpy(image->data() + at + s * kDiskSector, live_ + at + s * kDiskSector, kDiskSector);
+      if (sectors >> s & 1)
+        std::memcpy(image->data() + at + s * kDiskSector, live_ + at + s * kDiskSector, kDiskSector);
     }
   }
 }
 
-void SimulatedDisk::make_image_of(const std::vector<uint32_t>& pages, uint64_t mask, size_t changes, Image* image) const {
+void SimulatedDisk::make_image_of(const std::vector<uint32_t>& pages, uint64_t mask, size_t changes,
+                                  Image* image) const {
   *image = durable_;
   for (size_t i = 0; i < changes; i++) apply(pending_[i], image);
   for (size_t i = 0; i < pages.size(); i++) {
@@ -165,7 +167,8 @@ void SimulatedDisk::make_evicted_image(Image* image) {
   for (auto lost = lost_.begin(); lost != lost_.end();) {
     const uint64_t at = lost->first * kDiskPage;
     // One that was stored to since is dirty again, and no dirty page is ever dropped.
-    if (!is_dirty(lost->first) && random_.one_in(2) && at + kDiskPage <= std::min<uint64_t>(image->size(), durable_.size())) {
+    if (!is_dirty(lost->first) && random_.one_in(2) &&
+        at + kDiskPage <= std::min<uint64_t>(image->size(), durable_.size())) {
       std::memcpy(image->data() + at, durable_.data() + at, kDiskPage);
       lost = lost_.erase(lost);
     } else {

@@ -36,7 +36,8 @@ class SimulatedFile final : public File {
 
   Status map(std::byte* base, uint64_t offset, uint64_t length, MapMode mode) override {
     if (offset % kDiskPage != 0) return violated("map() of an unaligned range");
-    if (offset + length > (disk_.size_ + kDiskPage - 1) / kDiskPage * kDiskPage) return violated("map() beyond the end");
+    if (offset + length > (disk_.size_ + kDiskPage - 1) / kDiskPage * kDiskPage)
+      return violated("map() beyond the end");
     const int sharing = mode == MapMode::kShared ? MAP_SHARED | MAP_POPULATE : MAP_PRIVATE;
     void* const mapping = ::mmap(base + offset, length, PROT_READ | PROT_WRITE, MAP_FIXED | sharing, disk_.fd_,
                                  static_cast<off_t>(offset));

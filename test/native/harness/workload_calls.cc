@@ -153,7 +153,8 @@ void Workload::erase() {
   change.removed = true;
   const std::string key = key_bytes(change.name);
   if (world_.oracle.current().named.count(change.name) == 0) {
-    if (engine_->erase(key_from(change.name, key)).code() != Code::kNotFound) fail("erase() of a key that is not there");
+    if (engine_->erase(key_from(change.name, key)).code() != Code::kNotFound)
+      fail("erase() of a key that is not there");
     return;
   }
   world_.oracle.begin(epoch_, {change});
@@ -227,9 +228,9 @@ void Workload::batch() {
     for (size_t i = 0; i < count; i++) {
       if (operations[i].type != Type::kAdd && operations[i].type != Type::kSet) continue;
       // One that this very batch removes again was never anybody's.
-      const bool ended = std::any_of(changes.begin() + static_cast<std::ptrdiff_t>(i), changes.end(), [&](const Change& later) {
-        return later.removed && later.name == changes[i].name && !changes[i].unnamed;
-      });
+      const bool ended = std::any_of(
+          changes.begin() + static_cast<std::ptrdiff_t>(i), changes.end(),
+          [&](const Change& later) { return later.removed && later.name == changes[i].name && !changes[i].unnamed; });
       if (ended) continue;
       changes[i].address = operations[i].address.to_integer();
       if (changes[i].unnamed) changes[i].name = {Kind::kPlain, changes[i].address};

@@ -194,8 +194,8 @@ void kill_at_step(Step step) {
 
 struct Tally {
   uint64_t kills = 0;
-  uint64_t in_a_call = 0;     // killed between the start of a call and its return
-  uint64_t applied = 0;       // of these, found in the file
+  uint64_t in_a_call = 0;  // killed between the start of a call and its return
+  uint64_t applied = 0;    // of these, found in the file
   uint64_t while_opening = 0;
   uint64_t replayed = 0;
   uint64_t closed_clean = 0;
@@ -291,18 +291,20 @@ class Loop {
   }
 
   [[noreturn]] void fail(const std::string& what) {
-    die("after " + std::to_string(tally_.kills) + " kills and " + std::to_string(shared->returned.load()) + " calls, last step " +
-        std::to_string(shared->last_step.load()) + ": " + what + " (the file is left as it was found)");
+    die("after " + std::to_string(tally_.kills) + " kills and " + std::to_string(shared->returned.load()) +
+        " calls, last step " + std::to_string(shared->last_step.load()) + ": " + what +
+        " (the file is left as it was found)");
   }
 
   void print(const char* name, double seconds) const {
     const auto n = [](uint64_t count) { return static_cast<unsigned long long>(count); };
     uint64_t hit = 0;
     for (const uint64_t count : tally_.steps) hit += count != 0;
-    std::printf("%-5s %llu kills in %.1f s (%.0f/min): %llu inside a call (%llu found done), %llu while opening, "
-                "%llu journal or newest state used, %llu closed clean, %llu steps hit: ok\n",
-                name, n(tally_.kills), seconds, static_cast<double>(tally_.kills) * 60 / seconds, n(tally_.in_a_call),
-                n(tally_.applied), n(tally_.while_opening), n(tally_.replayed), n(tally_.closed_clean), n(hit));
+    std::printf(
+        "%-5s %llu kills in %.1f s (%.0f/min): %llu inside a call (%llu found done), %llu while opening, "
+        "%llu journal or newest state used, %llu closed clean, %llu steps hit: ok\n",
+        name, n(tally_.kills), seconds, static_cast<double>(tally_.kills) * 60 / seconds, n(tally_.in_a_call),
+        n(tally_.applied), n(tally_.while_opening), n(tally_.replayed), n(tally_.closed_clean), n(hit));
   }
 
   const std::string path_;
