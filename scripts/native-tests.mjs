@@ -1,6 +1,6 @@
 // Configures, builds and runs the native tests: plain CMake, no Node headers.
-//   node scripts/native-tests.mjs [--sanitize address,undefined | thread] [--power-cut] [-- arguments for the executable]
-// --power-cut runs the power-cut harness instead of the doctest executable. Other arguments are passed on as well.
+//   node scripts/native-tests.mjs [--sanitize address,undefined | thread] [--power-cut | --kill] [-- arguments]
+// --power-cut and --kill run those harnesses instead of the doctest executable. Other arguments are passed on as well.
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,20 +11,20 @@ const passedOn = process.argv.slice(2).filter((arg) => arg !== '--');
 const take = (index, count) => passedOn.splice(index, count).at(-1);
 const find = (flag) => passedOn.indexOf(flag);
 const sanitize = find('--sanitize') >= 0 ? take(find('--sanitize'), 2) : '';
-const powerCut = find('--power-cut') >= 0 && take(find('--power-cut'), 1) !== undefined;
+const harness = ['power-cut', 'kill'].find((name) => find(`--${name}`) >= 0 && take(find(`--${name}`), 1) !== undefined);
 
 const variant = sanitize ? sanitize.replace(/[^a-z]+/g, '-') : 'plain';
-const name = `${powerCut ? 'power-cut' : 'native'}-${variant}`;
+const name = `${harness ?? 'native'}-${variant}`;
 const buildFolder = join('build', `native-${variant}`);
 const thirdParty = join(root, 'build', 'third-party', 'usr', 'include');
 
 async function main() {
-  const target = powerCut ? 'mmcb_power_cut' : 'mmcb_native_tests';
+  const target = harness ? `mmcb_${harness.replace('-', '_')}` : 'mmcb_native_tests';
   const sources = filesUnder('test/native').filter((file) =>
-    powerCut ? file.includes('harness') && hasMain(file) : /native[\\/][^\\/]*_test\.cc$/.test(file),
+    harness ? file.endsWith('.cc') && hasMain(file) : /native[\\/][^\\/]*_test\.cc$/.test(file),
   );
   if (!sources.length) return skip(`there are no sources for ${target}`);
-  if (!powerCut && !(await findDoctest())) return skip('doctest was not found and could not be installed');
+  if (!(await findDoctest())) return skip('doctest was not found and could not be installed');
   if (sanitize && !(await sanitizerWorks())) return skip(`the compiler cannot build with -fsanitize=${sanitize}`);
 
   const options = ['-DMMCB_BUILD_TESTS=ON', '-DMMCB_BUILD_ADDON=OFF', `-DMMCB_SANITIZE=${sanitize}`];

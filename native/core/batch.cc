@@ -159,6 +159,20 @@ Status Batch::arm(const std::vector<std::byte>& list) {
   return Status();
 }
 
+Status Batch::carry_out(const std::vector<std::byte>& list, uint64_t digest) {
+  Engine& e = engine_;
+  e.announce_digest(digest);
+  if (Status status = arm(list); !status.ok()) {
+    e.announce_digest(e.digest_);
+    return status;
+  }
+  Journal::apply(e.volume_.at(0), list.data(), list.size());
+  MMCB_STEP(kJournalApplied);
+  e.journal_.clear();
+  committed_ = true;
+  return Status();
+}
+
 Status Batch::commit() {
   Engine& e = engine_;
   std::vector<std::byte> list;
@@ -182,16 +196,7 @@ Status Batch::commit() {
   // What can fail comes before the commit.
   if (inserts[0] != 0) MMCB_TRY(e.ints_.reserve(e.ints_.size() + inserts[0]));
   if (inserts[1] != 0) MMCB_TRY(e.strings_.reserve(e.strings_.size() + inserts[1]));
-  e.announce_digest(digest);
-  if (Status status = arm(list); !status.ok()) {
-    e.announce_digest(e.digest_);
-    return status;
-  }
-  Journal::apply(e.volume_.at(0), list.data(), list.size());
-  MMCB_STEP(kJournalApplied);
-  e.journal_.clear();
-
-  committed_ = true;
+  MMCB_TRY(carry_out(list, digest));
   for (const Change& change : changes_) {
     const EntryHeader& h = change.header;
     const Key key{h.kind, {reinterpret_cast<const std::byte*>(change.key.data()), change.key.size()}};
@@ -258,16 +263,7 @@ Status Batch::clear_all(uint64_t* removed) {
     append_store(list, offset, &word, sizeof word);
     ended.push_back(i);
   }
-  e.announce_digest(0);
-  if (Status status = arm(list); !status.ok()) {
-    e.announce_digest(e.digest_);
-    return status;
-  }
-  Journal::apply(e.volume_.at(0), list.data(), list.size());
-  MMCB_STEP(kJournalApplied);
-  e.journal_.clear();
-
-  committed_ = true;
+  MMCB_TRY(carry_out(list, 0));
   *removed = 0;
   uint64_t cursor = 0;
   Engine::Found found;

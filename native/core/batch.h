@@ -52,6 +52,8 @@ class Batch {
   static std::string name_of(const Key& key);
   void remember(Change change, const Key& key);
   Status arm(const std::vector<std::byte>& list);
+  // The commit: announces the digest, arms the list, does it, clears the journal. On failure nothing has happened.
+  Status carry_out(const std::vector<std::byte>& list, uint64_t digest);
 
   Engine& engine_;
   std::vector<Change> changes_;

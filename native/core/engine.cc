@@ -214,9 +214,8 @@ void Engine::set_space_listener(SpaceListener* listener) {
   segments_.set_observer([this] {
     space_listener_->segment_taken();
     if (options_.compaction != CompactionPolicy::kSpace) return;
-    const uint64_t wanted = wanted_space();
-    segments_.set_frugal(used_space() > wanted);
-    if (used_space() > wanted) {
+    segments_.set_growth_bound(segments_.head() + space_limit());
+    if (used_space() > wanted_space()) {
       throttled_.store(true, std::memory_order_release);
       space_listener_->space_short();
     }
@@ -234,11 +233,16 @@ uint64_t Engine::ideal_space() const {
   return segments_.live_bytes() + static_cast<uint64_t>(slack) + kAlignment * count_.load(std::memory_order_relaxed);
 }
 
-uint64_t Engine::wanted_space() const {
+uint64_t Engine::space_limit() const {
   const uint64_t ideal = ideal_space();
   const auto by_data =
       static_cast<uint64_t>(kSpaceFactor * options_.extension_factor * static_cast<double>(data_size_));
-  const uint64_t limit = std::max(ideal + ideal / kSpareShare + kSpareSegments * segments_.segment_size(), by_data);
+  return std::max(ideal + ideal / kSpareShare + kSpareSegments * segments_.segment_size(), by_data);
+}
+
+uint64_t Engine::wanted_space() const {
+  const uint64_t ideal = ideal_space();
+  const uint64_t limit = space_limit();
   // A round of compaction fills new segments before it frees the old ones.
   const uint64_t round = Compactor::pressure_round(segments_.count()) * segments_.segment_size();
   return std::max(limit - std::min(limit, round), ideal + ideal / kLeastShare);

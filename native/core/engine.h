@@ -258,6 +258,7 @@ class Engine {
   uint64_t used_space() const;
   uint64_t ideal_space() const;  // of the live entries, each with the slack of a fresh one
   uint64_t wanted_space() const;
+  uint64_t space_limit() const;  // for the whole file
   void poison(Status status);
 
   Platform& platform_;

@@ -162,8 +162,9 @@ Status Segments::grow(uint32_t needed) {
     if (max_size_ != 0) return Status(Code::kFull, "the file may not grow beyond maxSize; remove entries or raise it");
     return Status(Code::kNoMemory, "the reserved address space is used up");
   }
-  const uint64_t wanted = reserve_size();
-  uint32_t step = static_cast<uint32_t>(std::min(most, std::max<uint64_t>(needed, frugal_ ? 1 : wanted)));
+  const uint64_t spare = growth_bound_ > now ? (growth_bound_ - now) / segment_size_ : 0;
+  const uint64_t wanted = std::min<uint64_t>(reserve_size(), spare);
+  uint32_t step = static_cast<uint32_t>(std::min(most, std::max<uint64_t>(needed, wanted)));
   Status status = volume_.grow(now + static_cast<uint64_t>(step) * segment_size_);
   if (!status.ok() && step > needed) {
     // A nearly full disk: what is needed may still fit.
@@ -200,8 +201,8 @@ uint32_t Segments::reserve_size() const {
 
 Status Segments::grow_ahead() {
   // Half of what a growth brings is left: time for the next one, before a writer has to wait for it.
-  if (frugal_ || free_.size() > reserve_size() / 2 || max_size_ != 0) return Status();
-  return grow(1);
+  if (free_.size() > reserve_size() / 2 || max_size_ != 0) return Status();
+  return file_bytes() + segment_size_ <= growth_bound_ ? grow(1) : Status();
 }
 
 Status Segments::reserve_file(uint64_t bytes) {

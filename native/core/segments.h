@@ -100,8 +100,8 @@ class Segments {
 
   // Grows the file ahead of need, if little of it is free. kNoSpace matters to nobody yet.
   Status grow_ahead();
-  // Frugal: the file grows by what is needed and no more.
-  void set_frugal(bool frugal) { frugal_ = frugal; }
+  // Bytes of file beyond which it grows by what is needed and no more.
+  void set_growth_bound(uint64_t bytes) { growth_bound_ = bytes; }
 
   // Finds a place for an entry of `total_size` bytes, taking or adding segments as needed. kNoSpace, kFull, kNoMemory.
   Status allocate(Stream stream, uint64_t total_size, uint64_t epoch, Place* place);
@@ -198,7 +198,7 @@ class Segments {
   uint64_t live_bytes_ = 0;
   uint64_t ended_count_ = 0;
   Observer observer_;
-  bool frugal_ = false;
+  uint64_t growth_bound_ = ~0ull;
 };
 
 }  // namespace mmcb

@@ -347,5 +347,6 @@ int main(int count, char** values) {
   Loop loop(values[1], seed, max_us);
   loop.run(false, seconds / 2);
   loop.run(true, seconds / 2);
+  std::printf("2 passed, 0 failed\n");  // blind and white box; a failure has ended the program
   return 0;
 }

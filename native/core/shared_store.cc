@@ -1,0 +1,279 @@
+#include "core/shared_store.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "core/platform/posix_platform.h"
+#include "core/sync_machine.h"
+
+namespace mmcb {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// A writer held up for want of space waits this long at most in one call; then the file grows.
+constexpr auto kPatience = std::chrono::milliseconds(500);
+constexpr uint64_t kCompactionStep = 1 << 20;
+// Policy 'space' moves a file of more segments than this together when more than this share of it serves nobody.
+constexpr uint64_t kSmallFile = 8;
+constexpr double kShrinkShare = 2.0 / 3;
+constexpr auto kTrimInterval = std::chrono::milliseconds(500);
+
+double milliseconds_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+}  // namespace
+
+Status SharedStore::start() {
+  if (engine_->options().read_only) return Status();
+  Platform& platform = posix_platform();
+  if (!volatile_) MMCB_TRY(platform.start_thread([this] { sync_loop(); }, &sync_thread_));
+  engine_->set_space_listener(this);
+  return platform.start_thread([this] { maintenance_loop(); }, &maintenance_thread_);
+}
+
+void SharedStore::flush(Store::Done done) {
+  if (volatile_ || engine_->options().read_only) {
+    done(Status());
+    return;
+  }
+  {
+    std::lock_guard guard(mutex_);
+    waiting_.push_back(std::move(done));
+  }
+  sync_wake_.notify_one();
+}
+
+Status SharedStore::flush() {
+  Status outcome;
+  bool finished = false;
+  std::mutex mutex;
+  std::condition_variable ready;
+  flush([&](const Status& status) {
+    std::lock_guard guard(mutex);
+    outcome = status;
+    finished = true;
+    ready.notify_one();
+  });
+  std::unique_lock lock(mutex);
+  ready.wait(lock, [&] { return finished; });
+  return outcome;
+}
+
+Status SharedStore::compact(Compactor::Goal goal, const Progress& progress, CompactionReport* report) {
+  const std::lock_guard one_at_a_time(compaction_mutex_);
+  if (engine_->options().read_only) return Status(Code::kReadOnly, "the store was opened with readOnly");
+  const auto started = Clock::now();
+  compactor_.begin(goal);
+  Status status;
+  for (;;) {
+    Compactor::Next next;
+    status = compactor_.step(kCompactionStep, &next);
+    if (!status.ok() || next == Compactor::Next::kDone) break;
+    if (next == Compactor::Next::kNeedsSync) {
+      status = flush();
+      if (!status.ok()) break;
+      if (!engine_->is_space_short()) relieve();
+    }
+    if (progress && !progress("compact", compactor_.done_bytes(), compactor_.total_bytes())) {
+      status = Status(Code::kAborted);
+      break;
+    }
+  }
+  if (!status.ok()) compactor_.abandon();
+  *report = compactor_.report();
+  report->milliseconds = milliseconds_since(started);
+  if (status.ok() && report->freed_segments != 0) {
+    StoreEvent event;
+    event.type = StoreEvent::Type::kCompaction;
+    event.milliseconds = report->milliseconds;
+    event.compaction = *report;
+    emit(event);
+  }
+  return status;
+}
+
+Status SharedStore::shut_down() {
+  if (engine_ == nullptr) return Status();
+  // Maintenance first: it may still be waiting for a sync point.
+  stop(&stopping_maintenance_, &maintenance_wake_, &maintenance_thread_);
+  stop(&stopping_sync_, &sync_wake_, &sync_thread_);
+  Status status;
+  if (!volatile_ && !engine_->options().read_only) {
+    engine_->set_space_listener(nullptr);
+    status = engine_->failure();
+    if (status.ok()) {
+      status = SyncMachine(*engine_).run(true);
+      if (status.ok()) (void)engine_->trim(false);
+    }
+  }
+  engine_.reset();
+  return status;
+}
+
+uint64_t SharedStore::add_listener(Store::Listener listener) {
+  std::lock_guard guard(listeners_mutex_);
+  listeners_.emplace(++last_listener_, std::move(listener));
+  return last_listener_;
+}
+
+void SharedStore::remove_listener(uint64_t id) {
+  std::lock_guard guard(listeners_mutex_);
+  listeners_.erase(id);
+}
+
+void SharedStore::wait_for_space() {
+  std::unique_lock lock(mutex_);
+  space_wake_.wait_for(lock, kPatience, [&] { return stopping_maintenance_ || !engine_->is_throttled(); });
+}
+
+void SharedStore::stop(bool* flag, std::condition_variable* wake, std::unique_ptr<Thread>* thread) {
+  {
+    std::lock_guard guard(mutex_);
+    *flag = true;
+  }
+  wake->notify_all();
+  space_wake_.notify_all();
+  if (*thread != nullptr) (*thread)->join();
+  thread->reset();
+}
+
+void SharedStore::ask_for(bool* wish) {
+  {
+    std::lock_guard guard(mutex_);
+    *wish = true;
+  }
+  maintenance_wake_.notify_one();
+}
+
+bool SharedStore::is_stopping() {
+  std::lock_guard guard(mutex_);
+  return stopping_maintenance_;
+}
+
+void SharedStore::emit(const StoreEvent& event) {
+  std::lock_guard guard(listeners_mutex_);
+  for (const auto& [id, listener] : listeners_) listener(event);
+}
+
+void SharedStore::emit_error(Status status) {
+  StoreEvent event;
+  event.type = StoreEvent::Type::kError;
+  event.error = std::move(status);
+  emit(event);
+}
+
+void SharedStore::relieve() {
+  if (!engine_->is_throttled()) return;
+  std::lock_guard guard(mutex_);
+  engine_->set_throttled(false);
+  space_wake_.notify_all();
+}
+
+void SharedStore::sync_loop() {
+  const bool periodic = engine_->options().durability == Durability::kInterval;
+  const auto interval = std::chrono::milliseconds(engine_->options().sync_interval_ms);
+  auto next_trim = Clock::now();
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    const auto wanted = [&] { return stopping_sync_ || !waiting_.empty(); };
+    if (periodic) {
+      sync_wake_.wait_for(lock, interval, wanted);
+    } else {
+      sync_wake_.wait(lock, wanted);
+    }
+    if (stopping_sync_ && waiting_.empty()) return;
+    std::vector<Store::Done> served;
+    served.swap(waiting_);
+    lock.unlock();
+    Status status = engine_->failure();
+    if (!status.ok()) {
+      status = Status(Code::kFailed, "a sync failed earlier: " + status.message(), status.system_error());
+    } else if (engine_->has_unsynced_changes()) {
+      status = sync();
+    }
+    for (const Store::Done& done : served) done(status);
+    if (status.ok() && Clock::now() >= next_trim) {
+      (void)engine_->trim(true);
+      next_trim = Clock::now() + kTrimInterval;
+    }
+    lock.lock();
+  }
+}
+
+Status SharedStore::sync() {
+  const auto started = Clock::now();
+  SyncMachine machine(*engine_);
+  Status status = machine.run();
+  if (status.ok()) {
+    StoreEvent event;
+    event.epoch = machine.epoch();
+    event.milliseconds = milliseconds_since(started);
+    emit(event);
+  } else {
+    emit_error(status);
+  }
+  return status;
+}
+
+void SharedStore::maintenance_loop() {
+  const Options& options = engine_->options();
+  const auto interval = std::chrono::milliseconds(options.compaction_interval_ms);
+  auto next_check = Clock::now() + interval;
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    const auto wanted = [&] { return stopping_maintenance_ || wants_prefault_ || wants_space_; };
+    if (options.compaction == CompactionPolicy::kDisabled) {
+      maintenance_wake_.wait(lock, wanted);
+    } else {
+      maintenance_wake_.wait_until(lock, next_check, wanted);
+    }
+    if (stopping_maintenance_) return;
+    const bool prefault = std::exchange(wants_prefault_, false);
+    const bool make_space = std::exchange(wants_space_, false);
+    lock.unlock();
+    if (prefault && !volatile_) engine_->prefault();
+    if (make_space) run_policy(Compactor::Goal::kPressure);
+    if (options.compaction != CompactionPolicy::kDisabled && Clock::now() >= next_check) {
+      check_policy();
+      next_check = Clock::now() + interval;
+    }
+    lock.lock();
+  }
+}
+
+void SharedStore::check_policy() {
+  const Options& options = engine_->options();
+  const Stats stats = engine_->stats();
+  if (options.compaction == CompactionPolicy::kTime) {
+    if (stats.garbage_bytes != 0) run_policy(Compactor::Goal::kGarbage);
+    return;
+  }
+  const auto file = static_cast<double>(stats.file_size);
+  const auto garbage = static_cast<double>(stats.garbage_bytes);
+  const auto free = static_cast<double>(stats.free_bytes);
+  if (garbage >= options.deletion_threshold * (file - free) && free < options.required_free_space * file) {
+    run_policy(Compactor::Goal::kGarbage);
+  } else if (stats.segments > kSmallFile && garbage + free > kShrinkShare * file && stats.removes != shrunk_at_) {
+    // Most of the file serves nobody: move what lives to its front and cut the rest off. Once per state of the file, in
+    // case something (a snapshot, a long run) stands in the way.
+    shrunk_at_ = stats.removes;
+    run_policy(Compactor::Goal::kAll);
+  }
+}
+
+void SharedStore::run_policy(Compactor::Goal goal) {
+  CompactionReport report;
+  Status status;
+  do {
+    status = compact(
+        goal, [this](const char*, uint64_t, uint64_t) { return !is_stopping(); }, &report);
+  } while (status.ok() && goal == Compactor::Goal::kPressure && report.freed_segments != 0 &&
+           engine_->is_space_short());
+  relieve();
+  if (!status.ok() && status.code() != Code::kAborted) emit_error(status);
+}
+
+}  // namespace mmcb
