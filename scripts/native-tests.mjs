@@ -11,7 +11,9 @@ const passedOn = process.argv.slice(2).filter((arg) => arg !== '--');
 const take = (index, count) => passedOn.splice(index, count).at(-1);
 const find = (flag) => passedOn.indexOf(flag);
 const sanitize = find('--sanitize') >= 0 ? take(find('--sanitize'), 2) : '';
-const harness = ['power-cut', 'kill'].find((name) => find(`--${name}`) >= 0 && take(find(`--${name}`), 1) !== undefined);
+const harness = ['power-cut', 'kill'].find(
+  (name) => find(`--${name}`) >= 0 && take(find(`--${name}`), 1) !== undefined,
+);
 
 const variant = sanitize ? sanitize.replace(/[^a-z]+/g, '-') : 'plain';
 const name = `${harness ?? 'native'}-${variant}`;

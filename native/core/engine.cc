@@ -215,11 +215,17 @@ void Engine::set_space_listener(SpaceListener* listener) {
     space_listener_->segment_taken();
     if (options_.compaction != CompactionPolicy::kSpace) return;
     segments_.set_growth_bound(segments_.head() + space_limit());
-    if (used_space() > wanted_space()) {
+    // Under a snapshot compaction would only add copies: what it empties cannot be used again.
+    if (used_space() > wanted_space() && snapshots_.empty()) {
       throttled_.store(true, std::memory_order_release);
       space_listener_->space_short();
     }
   });
+}
+
+bool Engine::has_snapshots() const {
+  std::lock_guard guard(lock_);
+  return !snapshots_.empty();
 }
 
 bool Engine::is_space_short() const {

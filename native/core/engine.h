@@ -144,6 +144,7 @@ class Engine {
   };
   Status open_snapshot(Snapshot* snapshot);
   void close_snapshot(const Snapshot& snapshot);
+  bool has_snapshots() const;
   // Checks the version at `offset`: kCorrupt where its checksum does not hold. O(its size).
   // Precondition of both: a snapshot in which it is live is open.
   Status check_version(uint64_t offset) const;
@@ -196,6 +197,7 @@ class Engine {
   Status writable() const;
   // Resolves and reads the header; kNotFound, or kCorrupt where the header cannot be this entry's.
   Status locate(Address address, Found* found) const;
+  Status read_header(uint64_t offset, Found* found) const;
   Status locate(const Key& key, Found* found) const;
   Status check_sizes(const Key& key, Bytes data) const;
   uint32_t capacity_for(size_t key_size, uint64_t data_size) const;

@@ -18,6 +18,9 @@
 namespace mmcb {
 namespace {
 
+// Entries up to this size are checked whole before they are updated by key.
+constexpr uint64_t kCheckedUpdate = 1024;
+
 Bytes as_bytes(const std::byte* at, size_t length) { return {at, length}; }
 
 }  // namespace
@@ -136,19 +139,27 @@ uint64_t Engine::find_offset(const Key& key) const {
   });
 }
 
-Status Engine::locate(Address address, Found* found) const {
-  found->address = address;
-  found->offset = slots_.resolve(address);
-  if (found->offset == 0)
-    return Status(Code::kNotFound, "no entry has this address: it was removed or never given out");
+// Reads a header that is known to stand at `offset`, and believes it only as far as it fits its place.
+Status Engine::read_header(uint64_t offset, Found* found) const {
   std::byte bytes[EntryHeader::kSize];
-  std::memcpy(bytes, volume_.at(found->offset), sizeof bytes);
+  std::memcpy(bytes, volume_.at(offset), sizeof bytes);
+  found->offset = offset;
   found->header = decode_entry_header(bytes);
+  found->address = found->header.address();
   const EntryHeader& h = found->header;
-  const uint32_t segment = segments_.index_of(found->offset);
-  if (h.address() != address || h.data_size > h.capacity ||
-      found->offset + h.total_size() > mark_offset(segments_.end_of(segment), h.ordinal)) {
-    return Status(Code::kCorrupt, "the header of the entry at offset " + std::to_string(found->offset) + " is damaged");
+  if (h.data_size > h.capacity ||
+      offset + h.total_size() > mark_offset(segments_.end_of(segments_.index_of(offset)), h.ordinal)) {
+    return Status(Code::kCorrupt, "the header of the entry at offset " + std::to_string(offset) + " is damaged");
+  }
+  return Status();
+}
+
+Status Engine::locate(Address address, Found* found) const {
+  const uint64_t offset = slots_.resolve(address);
+  if (offset == 0) return Status(Code::kNotFound, "no entry has this address: it was removed or never given out");
+  MMCB_TRY(read_header(offset, found));
+  if (found->address != address) {
+    return Status(Code::kCorrupt, "the header of the entry at offset " + std::to_string(offset) + " is damaged");
   }
   return Status();
 }
@@ -156,13 +167,14 @@ Status Engine::locate(Address address, Found* found) const {
 Status Engine::locate(const Key& key, Found* found) const {
   const uint64_t offset = find_offset(key);
   if (offset == 0) return Status(Code::kNotFound);
-  std::byte bytes[EntryHeader::kSize];
-  std::memcpy(bytes, volume_.at(offset), sizeof bytes);
-  const Address address = decode_entry_header(bytes).address();
-  if (slots_.resolve(address) != offset) {
+  MMCB_TRY(read_header(offset, found));
+  // That the header is this entry's is told by its checksum where that is cheap (its lines are on their way already), and
+  // else by the slot, which is a cache miss of its own.
+  if (found->header.total_size() <= kCheckedUpdate) {
+    MMCB_TRY(check_version_locked(offset));
+  } else if (slots_.resolve(found->address) != offset) {
     return Status(Code::kCorrupt, "the header of the entry at offset " + std::to_string(offset) + " is damaged");
   }
-  MMCB_TRY(locate(address, found));
   const Bytes its_key = key_of(*found);
   if (its_key.size() != key.bytes.size() || std::memcmp(its_key.data(), key.bytes.data(), its_key.size()) != 0) {
     return Status(Code::kCorrupt, "the key of the entry at offset " + std::to_string(offset) + " is damaged");

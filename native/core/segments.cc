@@ -15,6 +15,8 @@ constexpr uint32_t kGrowthShare = 8;
 // Bytes at the end of a segment where marks are expected: those of entries of 170 bytes and more. Marks are stored at
 // random, long after: in small folios such a store dirties one page and not megabytes.
 constexpr uint64_t kMarkFolios = 96 << 10;
+// Growing ahead of need by fewer segments than this gains nothing.
+constexpr uint32_t kWorthwhileGrowth = 4;
 // Sealed segments with room that are remembered; more would only be memory.
 constexpr size_t kMaxPartial = 1024;
 
@@ -72,6 +74,7 @@ Status Segments::allocate(Stream stream, uint64_t total_size, uint64_t epoch, Pl
     place_in(first, total_size, place);
     segments_[first].state = Segment::State::kSealed;
     filled_.push_back(first);
+    if (observer_) observer_();
     return Status();
   }
   if (stream == Stream::kFresh && total_size > segment_size_ / 8) stream = Stream::kLarge;
@@ -110,6 +113,8 @@ Status Segments::open_segment(Stream stream, uint64_t epoch) {
   uint32_t first;
   MMCB_TRY(take_run(1, epoch, &first));
   active_[static_cast<size_t>(stream)] = first;
+  // Compaction wants nothing brought in ahead: it is about to make the file smaller.
+  if (observer_ && stream != Stream::kCold) observer_();
   return Status();
 }
 
@@ -150,7 +155,6 @@ Status Segments::take_run(uint32_t length, uint64_t epoch, uint32_t* first) {
   }
   write_header(found, length, epoch);
   *first = found;
-  if (observer_) observer_();
   return Status();
 }
 
@@ -201,7 +205,7 @@ uint32_t Segments::reserve_size() const {
 
 Status Segments::grow_ahead() {
   // Half of what a growth brings is left: time for the next one, before a writer has to wait for it.
-  if (free_.size() > reserve_size() / 2 || max_size_ != 0) return Status();
+  if (reserve_size() < kWorthwhileGrowth || free_.size() > reserve_size() / 2 || max_size_ != 0) return Status();
   return file_bytes() + segment_size_ <= growth_bound_ ? grow(1) : Status();
 }
 

@@ -94,7 +94,7 @@ class Segments {
   Segment& at(uint32_t segment) { return segments_[segment]; }
   const Segment& at(uint32_t segment) const { return segments_[segment]; }
 
-  // Called when a segment is taken, under the write lock.
+  // Called when a writer (not compaction) takes a segment, under the write lock.
   using Observer = std::function<void()>;
   void set_observer(Observer observer) { observer_ = std::move(observer); }
 

@@ -83,6 +83,7 @@ Status SharedStore::compact(Compactor::Goal goal, const Progress& progress, Comp
     }
   }
   if (!status.ok()) compactor_.abandon();
+  if (status.ok() && progress) progress("compact", compactor_.total_bytes(), compactor_.total_bytes());
   *report = compactor_.report();
   report->milliseconds = milliseconds_since(started);
   if (status.ok() && report->freed_segments != 0) {
@@ -267,6 +268,11 @@ void SharedStore::check_policy() {
 void SharedStore::run_policy(Compactor::Goal goal) {
   CompactionReport report;
   Status status;
+  // Its victims would stay until the snapshot is closed: later.
+  if (engine_->has_snapshots()) {
+    relieve();
+    return;
+  }
   do {
     status = compact(
         goal, [this](const char*, uint64_t, uint64_t) { return !is_stopping(); }, &report);

@@ -112,7 +112,10 @@ export class CompactableBuffer extends EventEmitter<BufferEvents> {
 
   // ---- Entries ----
 
-  /** Stores a new entry and returns its address, which names it for good. */
+  /**
+   * Stores a new entry and returns its address, which names it for good. The bytes are copied before the call returns; if
+   * they lie in a SharedArrayBuffer, no other thread may change them meanwhile.
+   */
   add(data: Bytes): Address {
     const store = this.#store;
     const result = store.native.add(store.handle, data instanceof Uint8Array ? data : toBytes(data));
