@@ -182,9 +182,14 @@ void Engine::close_snapshot(const Snapshot& snapshot) {
 
 // ---- Space and failure -----------------------------------------------------------------------------------------------------------
 
-void Engine::release_space() {
-  segments_.release_ended(overwrites_durable() ? kMaxEpoch : durable_epoch_.load(std::memory_order_relaxed),
-                          oldest_snapshot());
+bool Engine::waits_for_readers() {
+  std::lock_guard guard(lock_);
+  return release_space();
+}
+
+bool Engine::release_space() {
+  return segments_.release_ended(overwrites_durable() ? kMaxEpoch : durable_epoch_.load(std::memory_order_relaxed),
+                                 oldest_snapshot());
 }
 
 Status Engine::trim(bool keep_reserve) {

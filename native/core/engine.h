@@ -145,6 +145,8 @@ class Engine {
   Status open_snapshot(Snapshot* snapshot);
   void close_snapshot(const Snapshot& snapshot);
   bool has_snapshots() const;
+  // Frees what nothing needs any more; true when a reader in the middle of a call stands in the way of more.
+  bool waits_for_readers();
   // Checks the version at `offset`: kCorrupt where its checksum does not hold. O(its size).
   // Precondition of both: a snapshot in which it is live is open.
   Status check_version(uint64_t offset) const;
@@ -247,8 +249,8 @@ class Engine {
                             uint64_t* copied) const;
 
   // ---- Epochs, snapshots, space (engine.cc) ----
-  // Frees what nothing needs any more. Under lock_.
-  void release_space();
+  // Frees what nothing needs any more. True when pinned readers stand in the way of more. Under lock_.
+  bool release_space();
   uint64_t oldest_snapshot() const { return snapshots_.empty() ? ~0ull : snapshots_.front(); }
   uint64_t newest_snapshot() const { return snapshots_.empty() ? 0 : snapshots_.back(); }
   uint64_t next_epoch() { return open_epoch_.fetch_add(1, std::memory_order_relaxed); }

@@ -375,16 +375,22 @@ void Segments::free_run(uint32_t first) {
   }
 }
 
-void Segments::release_ended(uint64_t durable_epoch, uint64_t oldest_snapshot) {
-  if (ended_count_ == 0) return;
+bool Segments::release_ended(uint64_t durable_epoch, uint64_t oldest_snapshot) {
+  if (ended_count_ == 0) return false;
+  bool waits_for_readers = false;
   for (uint32_t i = 0; i < count(); i++) {
     const Segment& s = segments_[i];
     if (s.state != Segment::State::kEnded) continue;
     if (s.end_epoch > durable_epoch && !MMCB_BUG(kReuseSegmentEarly)) continue;
-    if (s.end_epoch > oldest_snapshot || !pins_.is_reclaimable(s.ticket)) continue;
+    if (s.end_epoch > oldest_snapshot) continue;
+    if (!pins_.is_reclaimable(s.ticket)) {
+      waits_for_readers = true;
+      continue;
+    }
     ended_count_ -= s.run_length;
     free_run(i);
   }
+  return waits_for_readers;
 }
 
 uint32_t Segments::needed_count() const {

@@ -124,7 +124,8 @@ class Segments {
   void end(uint32_t segment, uint64_t epoch, bool marked = false);
   // Frees ended segments that nothing needs any more: end epoch <= durable and < every open snapshot's ... see above.
   // `oldest_snapshot`: the lowest epoch of an open snapshot, or ~0.
-  void release_ended(uint64_t durable_epoch, uint64_t oldest_snapshot);
+  // True when some could be freed but for readers that are still pinned.
+  bool release_ended(uint64_t durable_epoch, uint64_t oldest_snapshot);
   // Segments up to the last one in use: what a superblock has to count.
   uint32_t needed_count() const;
   // Gives free space back: truncates free segments at the end (not below `floor` segments) but for a reserve, and

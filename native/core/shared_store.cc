@@ -18,6 +18,8 @@ constexpr uint64_t kCompactionStep = 1 << 20;
 // Policy 'space' moves a file of more segments than this together when more than this share of it serves nobody.
 constexpr uint64_t kSmallFile = 8;
 constexpr double kShrinkShare = 2.0 / 3;
+// Milliseconds that compaction waits for a reader that lost its processor in the middle of a call.
+constexpr int kReaderWaits = 100;
 constexpr auto kTrimInterval = std::chrono::milliseconds(500);
 
 double milliseconds_since(Clock::time_point start) {
@@ -75,6 +77,7 @@ Status SharedStore::compact(Compactor::Goal goal, const Progress& progress, Comp
     if (next == Compactor::Next::kNeedsSync) {
       status = flush();
       if (!status.ok()) break;
+      await_readers();
       if (!engine_->is_space_short()) relieve();
     }
     if (progress && !progress("compact", compactor_.done_bytes(), compactor_.total_bytes())) {
@@ -201,6 +204,17 @@ void SharedStore::sync_loop() {
       next_trim = Clock::now() + kTrimInterval;
     }
     lock.lock();
+  }
+}
+
+void SharedStore::await_readers() {
+  std::unique_lock lock(mutex_);
+  for (int i = 0; i < kReaderWaits && !stopping_maintenance_; i++) {
+    lock.unlock();
+    const bool waits = engine_->waits_for_readers();
+    lock.lock();
+    if (!waits) return;
+    space_wake_.wait_for(lock, std::chrono::milliseconds(1));
   }
 }
 

@@ -52,6 +52,8 @@ class SharedStore final : public SpaceListener {
   void maintenance_loop();
   void check_policy();
   void run_policy(Compactor::Goal goal);
+  // Gives readers in the middle of a call the time to finish it.
+  void await_readers();
   // Lets held-up writers go on.
   void relieve();
   void ask_for(bool* wish);
