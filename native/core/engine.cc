@@ -137,8 +137,8 @@ Status Engine::create(const std::string& path, bool sync_directory) {
   if (Status status = volume_.map(head, MapMode::kShared); !status.ok()) return undo(status);
   MMCB_TRY(segments_.initialize(s.segment_size, head, seed_, options_.max_size));
   MMCB_TRY(slots_.initialize());
-  MMCB_TRY(ints_.initialize());
-  MMCB_TRY(strings_.initialize());
+  MMCB_TRY(ints_.initialize(seed_));
+  MMCB_TRY(strings_.initialize(seed_));
   journal_.initialize(&volume_, seed_, s.journal_size, !volatile_);
   volume_.populate(0, head, Populate::kWriteSmallFolios);
   MMCB_STEP(kHeadWritten);

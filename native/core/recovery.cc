@@ -92,8 +92,8 @@ Status Recovery::prepare(uint64_t length) {
   context_ = {e.volume_.at(0), e.seed_, superblock_.segment_size, e.segments_.head()};
   e.reset_tables();
   MMCB_TRY(e.slots_.initialize());
-  MMCB_TRY(e.ints_.initialize());
-  MMCB_TRY(e.strings_.initialize());
+  MMCB_TRY(e.ints_.initialize(e.seed_));
+  MMCB_TRY(e.strings_.initialize(e.seed_));
   const uint64_t generation =
       std::max<uint64_t>(superblock_.generation_floor, load64(e.volume_.at(kStateGeneration)) & kGenerationMask);
   e.slots_.set_generation_floor(static_cast<uint32_t>(generation + 1) & kGenerationMask);

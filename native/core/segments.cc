@@ -302,10 +302,7 @@ Segments::Totals Segments::totals() const {
     switch (s.state) {
       case Segment::State::kFree: t.free_bytes += segment_size_; break;
       case Segment::State::kTail: break;  // its first segment speaks for it
-      case Segment::State::kEnded:
-        t.garbage_bytes += length;
-        t.ended_bytes += length;
-        break;
+      case Segment::State::kEnded: t.garbage_bytes += length; break;
       case Segment::State::kActive:
       case Segment::State::kSealed: {
         const uint64_t garbage = garbage_of(i);
@@ -314,7 +311,6 @@ Segments::Totals Segments::totals() const {
         t.garbage_bytes += garbage;
         t.free_bytes += length - kSegmentHeaderSize - s.live_bytes - s.slack_bytes - garbage;
         t.ordinals += s.ordinals;
-        t.used_segments += s.run_length;
         break;
       }
     }

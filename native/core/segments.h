@@ -146,9 +146,7 @@ class Segments {
     uint64_t slack_bytes = 0;
     uint64_t garbage_bytes = 0;
     uint64_t free_bytes = 0;
-    uint64_t ended_bytes = 0;  // part of garbage: on hold
     uint64_t ordinals = 0;
-    uint64_t used_segments = 0;
   };
   Totals totals() const;
   // Dead bytes in one segment (not free): what compacting it would gain beyond its tail.
@@ -162,7 +160,6 @@ class Segments {
   uint64_t live_and_slack() const { return live_and_slack_; }
   // Headers, keys, data and marks of live entries: O(1).
   uint64_t live_bytes() const { return live_bytes_; }
-  uint64_t ended_segments() const { return ended_count_; }
 
   static uint64_t footprint(const EntryHeader& h) {
     return EntryHeader::kSize + h.key_size + uint64_t{h.data_size} + 8;
