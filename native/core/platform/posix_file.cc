@@ -17,9 +17,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <mutex>
 #include <utility>
 
 #include "core/platform/posix_platform.h"
+#include "core/platform/posix_sigbus_guard.h"
 #include "core/platform/posix_support.h"
 
 #if defined(__linux__) && !defined(FALLOC_FL_UNSHARE_RANGE)
@@ -49,14 +51,45 @@ bool is_xfs(int fd) {
 
 class PosixFile final : public File {
  public:
-  PosixFile(int fd, std::string path, OpenMode mode, FileIdentity identity)
-      : fd_(fd), path_(std::move(path)), mode_(mode), identity_(identity) {
+  PosixFile(int fd, std::string path, OpenMode mode, const struct stat& info)
+      : fd_(fd),
+        path_(std::move(path)),
+        mode_(mode),
+        identity_{static_cast<uint64_t>(info.st_dev), static_cast<uint64_t>(info.st_ino)},
+        had_name_(info.st_nlink != 0) {
 #if defined(__linux__)
     is_xfs_ = is_xfs(fd);
 #endif
   }
 
   FileIdentity identity() const override { return identity_; }
+
+  const std::atomic<bool>& lost() const override { return range_.lost(); }
+  void give_up() override { range_.lost().store(true); }
+
+  Status check() override {
+    keep_sigbus_guard();
+    if (!range_.lost().load()) {
+      // Under the mutex, because truncate() makes both shorter. (When the file grows, the length of the range follows.)
+      const std::lock_guard guard(shrinking_);
+      const uint64_t mapped = range_.length();
+      uint64_t bytes = 0;
+      MMCB_TRY(size(&bytes));
+      if (bytes >= mapped) return Status();
+      give_up();
+    }
+    return Status(Code::kIo,
+                  path_ +
+                      ": the file was truncated, overwritten or its storage failed under the mapping; what stands on "
+                      "the disk is as it is; close it and open it again",
+                  EIO);
+  }
+
+  bool is_deleted() override {
+    struct stat info {};
+    // Some file systems (FUSE) count no names at all.
+    return had_name_ && ::fstat(fd_.get(), &info) == 0 && info.st_nlink == 0;
+  }
 
   Status lock(LockMode mode) override {
     const int operation = (mode == LockMode::kExclusive ? LOCK_EX : LOCK_SH) | LOCK_NB;
@@ -74,6 +107,7 @@ class PosixFile final : public File {
 
   Status allocate(uint64_t offset, uint64_t length) override {
     MMCB_TRY(check_writable());
+    MMCB_TRY(check());
     if (length == 0) return Status();
     if (offset > kMaxFileOffset || length > kMaxFileOffset - offset) return system_status(path_, "allocate", EFBIG);
     uint64_t old_size = 0;
@@ -88,13 +122,17 @@ class PosixFile final : public File {
 
   Status truncate(uint64_t length) override {
     MMCB_TRY(check_writable());
+    MMCB_TRY(check());
     if (length > kMaxFileOffset) return system_status(path_, "truncate", EFBIG);
+    const std::lock_guard guard(shrinking_);
+    if (length < range_.length()) range_.set_length(length);
     if (uninterrupted([&] { return ::ftruncate(fd_.get(), static_cast<off_t>(length)); }) == 0) return Status();
     return system_status(path_, "truncate", errno);
   }
 
   Status punch_hole(uint64_t offset, uint64_t length) override {
     MMCB_TRY(check_writable());
+    MMCB_TRY(check());
     if (length == 0) return Status();
 #if defined(__linux__)
     const int result = uninterrupted([&] {
@@ -116,27 +154,27 @@ class PosixFile final : public File {
   }
 
   Status sync() override {
-#if defined(__APPLE__)
-    // fsync() stops at the drive's cache there.
-    if (uninterrupted([&] { return ::fcntl(fd_.get(), F_FULLFSYNC); }) != -1) return Status();
-    if (errno != ENOTSUP && errno != EINVAL) return system_status(path_, "sync", errno);
-    if (uninterrupted([&] { return ::fsync(fd_.get()); }) == 0) return Status();
-#else
-    // Data and the size; not the times.
-    if (uninterrupted([&] { return ::fdatasync(fd_.get()); }) == 0) return Status();
-#endif
-    return system_status(path_, "sync", errno);
+    MMCB_TRY(check());
+    if (const int error = sync_blocks(); error != 0) return system_status(path_, "sync", error);
+    // What was stored meanwhile may have gone nowhere.
+    return check();
   }
 
   Status map(std::byte* base, uint64_t offset, uint64_t length, MapMode mode) override {
     if (length == 0) return Status();
     const bool shared = mode == MapMode::kShared;
     if (shared) MMCB_TRY(check_writable());
+    MMCB_TRY(check());
+    if (range_.base() != base) {
+      range_.release();
+      MMCB_TRY(range_.claim(base));
+    }
     std::byte* const address = base + offset;
     const int flags = MAP_FIXED | (shared ? MAP_SHARED : MAP_PRIVATE | MAP_NORESERVE);
     if (::mmap(address, length, PROT_READ | PROT_WRITE, flags, fd_.get(), static_cast<off_t>(offset)) == MAP_FAILED) {
       return errno == ENOMEM ? memory_status("map", errno) : system_status(path_, "map", errno);
     }
+    if (offset + length > range_.length()) range_.set_length(offset + length);
 #if defined(__linux__)
     // Appends want to fault in once per 2 MiB. Where small folios are in the page cache already (see populate()) this
     // changes nothing.
@@ -146,10 +184,14 @@ class PosixFile final : public File {
   }
 
   Status unmap(std::byte* base, uint64_t offset, uint64_t length) override {
+    if (base == range_.base() && offset + length >= range_.length() && offset < range_.length())
+      range_.set_length(offset);
     return posix_platform().decommit(base + offset, length);
   }
 
   void populate(std::byte* base, uint64_t offset, uint64_t length, Populate how) override {
+    // A page that cannot be had is no signal here but an error, which says nothing to anybody.
+    if (range_.lost().load(std::memory_order_relaxed)) return;
     if (how == Populate::kWriteSmallFolios) {
       populate_small_folios(offset, length);
     } else {
@@ -163,7 +205,19 @@ class PosixFile final : public File {
     return Status(Code::kReadOnly, path_ + ": opened read-only");
   }
 
-  // Returns 0 or errno.
+  // Returns 0 or errno, as the next one does.
+  int sync_blocks() {
+#if defined(__APPLE__)
+    // fsync() stops at the drive's cache there.
+    if (uninterrupted([&] { return ::fcntl(fd_.get(), F_FULLFSYNC); }) != -1) return 0;
+    if (errno != ENOTSUP && errno != EINVAL) return errno;
+    return uninterrupted([&] { return ::fsync(fd_.get()); }) == 0 ? 0 : errno;
+#else
+    // Data and the size; not the times.
+    return uninterrupted([&] { return ::fdatasync(fd_.get()); }) == 0 ? 0 : errno;
+#endif
+  }
+
   int allocate_blocks(uint64_t offset, uint64_t length, uint64_t old_size) {
     const auto from = static_cast<off_t>(offset);
     const auto count = static_cast<off_t>(length);
@@ -209,6 +263,9 @@ class PosixFile final : public File {
   const std::string path_;
   const OpenMode mode_;
   const FileIdentity identity_;
+  const bool had_name_;
+  std::mutex shrinking_;
+  GuardedRange range_;
 #if defined(__linux__)
   bool is_xfs_ = false;
 #endif
@@ -229,8 +286,7 @@ Status open_file(const std::string& path, OpenMode mode, std::unique_ptr<File>* 
 #if defined(__linux__)
   if (mode == OpenMode::kReadWrite && info.st_size == 0) opt_out_of_copy_on_write(fd.get());
 #endif
-  const FileIdentity identity{static_cast<uint64_t>(info.st_dev), static_cast<uint64_t>(info.st_ino)};
-  *file = std::make_unique<PosixFile>(fd.take(), path, mode, identity);
+  *file = std::make_unique<PosixFile>(fd.take(), path, mode, info);
   return Status();
 }
 

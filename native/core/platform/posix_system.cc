@@ -1,5 +1,6 @@
 // The part of PosixPlatform that is about the system at large: threads, the boot id, random numbers, clocks.
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,7 +28,15 @@ namespace {
 
 class PosixThread final : public Thread {
  public:
-  explicit PosixThread(std::function<void()> body) : thread_(std::move(body)) {}
+  explicit PosixThread(std::function<void()> body)
+      : thread_([body = std::move(body)] {
+          // A fault in a thread that blocks the signal ends the process, whoever would handle it.
+          sigset_t faults;
+          sigemptyset(&faults);
+          sigaddset(&faults, SIGBUS);
+          ::pthread_sigmask(SIG_UNBLOCK, &faults, nullptr);
+          body();
+        }) {}
   void join() override { thread_.join(); }
 
  private:
