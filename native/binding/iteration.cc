@@ -149,6 +149,8 @@ napi_value next(napi_env env, napi_callback_info info) {
   size_t entries = 0;
   Page page(*handle, kind, call.flag(3), call.data().slab, out);
   Status status = page.fill(&cursor, &entries);
+  // Where the file was cut short, entries may have been passed over.
+  if (Status file = handle->engine->check_file_size(); !file.ok()) status = std::move(file);
   out[0] = static_cast<double>(cursor);
   return call.answers(handle, std::move(status), entries);
 }

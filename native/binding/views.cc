@@ -120,8 +120,11 @@ napi_value beginView(napi_env env, napi_callback_info info) {
 
 napi_value endView(napi_env env, napi_callback_info info) {
   Call<2> call(env, info);
-  if (Handle* handle = call.handle(); handle != nullptr) call.data().views.end(*handle, call[1]);
-  return nullptr;
+  Handle* handle = call.handle();
+  if (handle == nullptr) return call.closed();
+  call.data().views.end(*handle, call[1]);
+  // What was seen may have been zeros in place of a file that has been cut short.
+  return call.answers(handle, handle->engine->check_file(), 0);
 }
 
 }  // namespace exported

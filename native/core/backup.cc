@@ -80,6 +80,8 @@ Status Backup::copy(Engine& target, const Progress& progress) {
   }
   s.close_snapshot(snapshot);
   target.slots_.finish_rebuild();
+  // Also what was copied with success may have been cut off between the check of its checksum and the copy.
+  MMCB_TRY(s.check_file_size());
   MMCB_TRY(status);
   if (copied != snapshot.count || digest != snapshot.digest) {
     return Status(Code::kCorrupt, s.path_ + " is damaged and cannot be backed up whole; see verify()");

@@ -161,6 +161,7 @@ Status Batch::arm(const std::vector<std::byte>& list) {
 
 Status Batch::carry_out(const std::vector<std::byte>& list, uint64_t digest) {
   Engine& e = engine_;
+  MMCB_TRY(e.check_file());
   e.announce_digest(digest);
   if (Status status = arm(list); !status.ok()) {
     e.announce_digest(e.digest_);
@@ -244,8 +245,13 @@ Status Engine::batch(std::span<BatchOperation> operations) {
   std::lock_guard guard(lock_);
   MMCB_TRY(writable());
   Batch batch(*this);
-  for (BatchOperation& operation : operations) MMCB_TRY(batch.prepare(operation));
-  return batch.commit();
+  const auto run = [&] {
+    for (BatchOperation& operation : operations) MMCB_TRY(batch.prepare(operation));
+    return batch.commit();
+  };
+  Status status = run();
+  MMCB_TRY(check_file());
+  return status;
 }
 
 // Ends every segment instead of every entry: the list is as short as the file has segments.
@@ -291,15 +297,20 @@ Status Engine::clear(KindFilter kind, uint64_t* removed) {
   Batch batch(*this);
   *removed = 0;
   if (count(kind) == 0) return Status();
-  if (count(kind) == count(KindFilter::kAll)) return batch.clear_all(removed);
-  uint64_t cursor = 0;
-  Found found;
-  while (next(kind, &cursor, &found.address, &found.offset)) {
-    MMCB_TRY(locate(found.address, &found));
-    MMCB_TRY(batch.prepare_removal(found));
-    ++*removed;
-  }
-  return batch.commit();
+  const auto run = [&] {
+    if (count(kind) == count(KindFilter::kAll)) return batch.clear_all(removed);
+    uint64_t cursor = 0;
+    Found found;
+    while (next(kind, &cursor, &found.address, &found.offset)) {
+      MMCB_TRY(locate(found.address, &found));
+      MMCB_TRY(batch.prepare_removal(found));
+      ++*removed;
+    }
+    return batch.commit();
+  };
+  Status status = run();
+  MMCB_TRY(check_file());
+  return status;
 }
 
 }  // namespace mmcb

@@ -127,6 +127,7 @@ Status Compactor::move_some(uint64_t budget) {
       }
       EntryHeader checked;
       if (!entry_holds(context, position_, segments.end_of(victim), s.incarnation, 0, &checked)) {
+        MMCB_TRY(e.check_file_size());
         // Copying it would give wrong bytes a right checksum. It stays where it is, and its segment with it.
         s.damaged = true;
         s.victim = false;
@@ -143,6 +144,7 @@ Status Compactor::move_some(uint64_t budget) {
       report_.moved_bytes += h.total_size();
       e.compacted_entries_++;
     }
+    MMCB_TRY(e.check_file());
     moved += chunk;
     if (s.state == Segment::State::kSealed && s.live_entries == 0) {
       segments.end(victim, e.open_epoch_.load(std::memory_order_relaxed));

@@ -99,13 +99,18 @@ Status Engine::open(Platform& platform, const std::string& path, std::unique_ptr
   if (!blank && size <= kMaxBlankFile) {
     MMCB_TRY(engine->volume_.map(size, MapMode::kPrivate));
     blank = is_blank(engine->volume_.at(0), size);
+    // Blank because somebody is cutting it short at this moment: not ours to fill.
+    MMCB_TRY(engine->check_file_size());
   }
   if (blank) {
     if (options.read_only) return Status(Code::kNotMmcb, path + " is empty; open it for writing first");
     MMCB_TRY(engine->create(path, size == 0));
   } else {
     const uint64_t started = platform.monotonic_ns();
-    MMCB_TRY(Recovery(*engine, size, progress).run());
+    Status status = Recovery(*engine, size, progress).run();
+    // What was found in a file that has gone meanwhile, or not found, says nothing.
+    MMCB_TRY(engine->check_file_size());
+    MMCB_TRY(status);
     engine->recovery_.milliseconds = static_cast<double>(platform.monotonic_ns() - started) / 1e6;
   }
   *result = std::move(engine);
@@ -193,6 +198,8 @@ bool Engine::release_space() {
 }
 
 Status Engine::trim(bool keep_reserve) {
+  // Cutting a file to a length that it has no more would make it longer.
+  MMCB_TRY(check_file_size());
   std::lock_guard guard(lock_);
   release_space();
   const uint32_t floor =
@@ -282,13 +289,22 @@ void Engine::poison(Status status) {
   failure_ = std::move(status);
   failed_.store(true, std::memory_order_relaxed);
   failed_syncs_++;
+  if (volume_.is_lost()) return;
   store64(volume_.at(kStateFailed), kFailedMark);
   MMCB_STEP(kFailureMarked);
 }
 
 Status Engine::failure() const {
+  MMCB_TRY(check_file());
   std::lock_guard guard(lock_);
   return failure_;
+}
+
+Status Engine::refusal() const {
+  MMCB_TRY(check_file());
+  std::lock_guard guard(lock_);
+  if (failure_.ok()) return Status();
+  return Status(Code::kFailed, "a sync failed earlier: " + failure_.message(), failure_.system_error());
 }
 
 bool Engine::has_unsynced_changes() const { return dirty_.load(std::memory_order_relaxed); }

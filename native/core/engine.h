@@ -6,6 +6,10 @@
 // what they copied. A ReaderPin passed in belongs to the calling thread for the time of the call.
 //
 // Failure: a call that returns not-ok has changed nothing, unless it says otherwise.
+//
+// Loss of the file underneath (File::lost()): every write is kIo from then on, that one included which met it and may have
+// happened in part, as under a kill; nothing is synced or published any more. Reads of single entries go on where the
+// checksum vouches for what they return, and are kIo where it does not. Everything else is kIo.
 #pragma once
 
 #include <atomic>
@@ -117,11 +121,12 @@ class Engine {
   // True for an address that was handed out once and is live no more, as far as can be told.
   bool was_removed(Address address) const;
   // The data in place. Precondition: the pin is held (PinScope) for as long as the bytes are looked at; a concurrent
-  // update of this very entry may be seen half done.
+  // update of this very entry may be seen half done. Afterwards check_file() says whether they were there at all.
   Status view(ReaderPin& pin, Address address, Bytes* data) const;
 
   // Iteration in slot order: finds the first live entry of `kind` at slot >= *cursor, sets *cursor behind it and returns
-  // true; false at the end. Precondition: pinned, if the caller looks at the offset.
+  // true; false at the end. Precondition: pinned, if the caller looks at the offset. Once the file is lost, entries may
+  // be passed over: ask check_file() behind.
   bool next(KindFilter kind, uint64_t* cursor, Address* address, uint64_t* offset) const;
   // Key and data of an entry found by next(), the key first: both, checked, if they fit; the key alone if only that fits.
   // The header tells the sizes. kNotFound when the entry has gone meanwhile.
@@ -168,8 +173,17 @@ class Engine {
   void prefault();
 
   Stats stats() const;
-  // The error of the failed sync after which writes are refused, or ok.
+  // The error of the failed sync after which writes are refused, or that of the loss of the file, or ok.
   Status failure() const;
+  // Why writes are refused: kIo where the file is lost, kFailed after a failed sync; or ok.
+  Status refusal() const;
+  // kIo where part of the file is gone from under the mapping. One load.
+  Status check_file() const { return volume_.is_lost() ? volume_.check() : Status(); }
+  // The same, and asks the file system whether the file is as long as it should be.
+  Status check_file_size() const { return volume_.check(); }
+  bool is_lost() const { return volume_.is_lost(); }
+  // The file has no name any more: what is written ends with this process.
+  bool is_deleted() { return volume_.file().is_deleted(); }
   bool has_unsynced_changes() const;
 
  private:
@@ -197,6 +211,9 @@ class Engine {
 
   // ---- Write path (engine_write.cc); all under lock_ ----
   Status writable() const;
+  // Runs one change under the lock. A change that met a hole in the file has failed, whatever it says.
+  template <typename Body>
+  Status change(Body&& body);
   // Resolves and reads the header; kNotFound, or kCorrupt where the header cannot be this entry's.
   Status locate(Address address, Found* found) const;
   Status read_header(uint64_t offset, Found* found) const;
@@ -206,7 +223,7 @@ class Engine {
   bool may_update_in_place(const Found& found, uint64_t data_size) const;
   Status insert_new(const Key& key, Bytes data, Address* address);
   Status update_found(const Found& found, Bytes data);
-  void update_in_place(const Found& found, Bytes data);
+  Status update_in_place(const Found& found, Bytes data);
   // Writes a new version of an entry elsewhere. `stream` and `verify_source` for compaction.
   Status relocate(const Found& found, Bytes data, Stream stream);
   void remove_found(const Found& found);
@@ -238,12 +255,17 @@ class Engine {
   Status check_version_locked(uint64_t offset) const;
   Status check_entry(uint64_t offset, uint64_t run_end) const;
   uint64_t find_offset(const Key& key) const;
+  // True where a whole entry stands at `offset`, whatever its key. Without the lock.
+  bool is_whole(uint64_t offset) const;
 
   // ---- Read path (engine_read.cc) ----
   enum class Copied : uint8_t { kDone, kChanged };
   Copied copy_entry(uint64_t offset, Address expected, MutableBytes target, bool with_key, EntryHeader* header) const;
   template <typename Resolve>
   Status read_resolved(Resolve&& resolve, MutableBytes target, bool with_key, EntryHeader* header) const;
+  // What is said of an entry that is not whole, or not found: not the entry's fault where the file is lost.
+  Status damaged_at(uint64_t offset) const;
+  Status not_found() const { return volume_.is_lost() ? volume_.check() : Status(Code::kNotFound); }
   template <typename Resolve>
   Status read_part_resolved(ReaderPin& pin, Resolve&& resolve, uint64_t position, MutableBytes target,
                             uint64_t* copied) const;

@@ -18,14 +18,16 @@ constexpr uint64_t kCheckedView = 64 << 10;
 // Keys whose cache misses are overlapped.
 constexpr size_t kPrefetchGroup = 64;
 
-Status damaged_at(uint64_t offset) {
+}  // namespace
+
+Status Engine::damaged_at(uint64_t offset) const {
+  // The tail of the last page of a file cut short reads as zeros, without any fault: so the size is looked at.
+  MMCB_TRY(check_file_size());
   return Status(
       Code::kCorrupt,
       "the entry at offset " + std::to_string(offset) +
           " is damaged: its checksum does not hold; run verify(), restore a backup or open with recovery 'salvage'");
 }
-
-}  // namespace
 
 // Copies the entry at `offset` (key too, if wanted) when target has room, and says whether what was seen is whole.
 Engine::Copied Engine::copy_entry(uint64_t offset, Address expected, MutableBytes target, bool with_key,
@@ -56,20 +58,32 @@ Engine::Copied Engine::copy_entry(uint64_t offset, Address expected, MutableByte
                                                                                                : Copied::kChanged;
 }
 
+bool Engine::is_whole(uint64_t offset) const {
+  const std::byte* at = volume_.at(offset);
+  std::byte bytes[EntryHeader::kSize];
+  copy_out(bytes, at, sizeof bytes);
+  const EntryHeader header = decode_entry_header(bytes);
+  const uint64_t size = EntryHeader::kSize + header.key_size + static_cast<uint64_t>(header.data_size);
+  if (header.crc == 0 || size > volume_.size() - offset) return false;
+  const std::byte* key = at + EntryHeader::kSize;
+  return header.crc == entry_crc(entry_seed(seed_, offset, segments_.incarnation_at(offset)), bytes, key,
+                                 header.key_size, key + header.key_size, header.data_size);
+}
+
 // `resolve` sets the offset and the expected address (slot kNoSlot: any) and returns false when there is no entry.
 template <typename Resolve>
 Status Engine::read_resolved(Resolve&& resolve, MutableBytes target, bool with_key, EntryHeader* header) const {
   uint64_t offset = 0;
   Address expected;
   for (int attempt = 0; attempt < kAttempts; attempt++) {
-    if (!resolve(&offset, &expected)) return Status(Code::kNotFound);
+    if (!resolve(&offset, &expected)) return not_found();
     const std::byte* at = volume_.at(offset);
     __builtin_prefetch(at + 64);
     __builtin_prefetch(at + 128);
     if (copy_entry(offset, expected, target, with_key, header) == Copied::kDone) return Status();
   }
   std::lock_guard guard(lock_);
-  if (!resolve(&offset, &expected)) return Status(Code::kNotFound);
+  if (!resolve(&offset, &expected)) return not_found();
   if (copy_entry(offset, expected, target, with_key, header) == Copied::kDone) return Status();
   return damaged_at(offset);
 }
@@ -116,16 +130,16 @@ Status Engine::read_part_resolved(ReaderPin& pin, Resolve&& resolve, uint64_t po
   };
   uint64_t offset;
   Address expected;
-  if (!resolve(&offset, &expected)) return Status(Code::kNotFound);
+  if (!resolve(&offset, &expected)) return not_found();
   const EntryHeader seen = decode_entry_header(volume_.at(offset));
   // An entry too big for the journal is never updated in place: its bytes cannot change while the pin is held.
   if (seen.crc != 0 && !journal_.fits_entry(EntryHeader::kSize + seen.key_size + uint64_t{seen.capacity}) &&
       !volatile_ && offset + seen.total_size() <= volume_.size()) {
     copy(offset, seen);
-    return Status();
+    return check_file();
   }
   std::lock_guard guard(lock_);
-  if (!resolve(&offset, &expected)) return Status(Code::kNotFound);
+  if (!resolve(&offset, &expected)) return not_found();
   const WalkContext context{volume_.at(0), seed_, segments_.segment_size(), segments_.head()};
   EntryHeader header;
   const uint32_t segment = segments_.index_of(offset);
@@ -133,7 +147,7 @@ Status Engine::read_part_resolved(ReaderPin& pin, Resolve&& resolve, uint64_t po
     return damaged_at(offset);
   }
   copy(offset, header);
-  return Status();
+  return check_file();
 }
 
 Status Engine::read_part(ReaderPin& pin, Address address, uint64_t position, MutableBytes target,
@@ -169,9 +183,10 @@ Status Engine::find(ReaderPin& pin, Key key, Address* address) const {
   const PinScope scope(pin);
   std::lock_guard guard(lock_);
   Found found;
-  MMCB_TRY(locate(key, &found));
-  *address = found.address;
-  return Status();
+  Status status = locate(key, &found);
+  MMCB_TRY(check_file());
+  if (status.ok()) *address = found.address;
+  return status;
 }
 
 bool Engine::contains(ReaderPin& pin, Address address) const {
@@ -187,9 +202,10 @@ bool Engine::contains(ReaderPin& pin, Key key) const {
 Status Engine::info(Address address, EntryInfo* info) const {
   std::lock_guard guard(lock_);
   Found found;
-  MMCB_TRY(locate(address, &found));
-  *info = {found.header, found.offset};
-  return Status();
+  Status status = locate(address, &found);
+  MMCB_TRY(check_file());
+  if (status.ok()) *info = {found.header, found.offset};
+  return status;
 }
 
 bool Engine::was_removed(Address address) const {
@@ -200,8 +216,10 @@ Status Engine::view(ReaderPin& pin, Address address, Bytes* data) const {
   const PinScope scope(pin);
   std::lock_guard guard(lock_);
   Found found;
-  MMCB_TRY(locate(address, &found));
-  if (found.header.total_size() <= kCheckedView) MMCB_TRY(check_version_locked(found.offset));
+  Status status = locate(address, &found);
+  if (status.ok() && found.header.total_size() <= kCheckedView) status = check_version_locked(found.offset);
+  MMCB_TRY(check_file());
+  MMCB_TRY(status);
   *data = {volume_.at(found.offset) + EntryHeader::kSize + found.header.key_size, found.header.data_size};
   return Status();
 }
@@ -247,7 +265,7 @@ Status Engine::read_version(uint64_t offset, uint64_t position, MutableBytes tar
   if (header.crc == 0 || offset + header.total_size() > volume_.size()) return damaged_at(offset);
   *copied = position >= header.data_size ? 0 : std::min<uint64_t>(target.size(), header.data_size - position);
   copy_out(target.data(), volume_.at(offset) + EntryHeader::kSize + header.key_size + position, *copied);
-  return Status();
+  return check_file();
 }
 
 uint64_t Engine::count(KindFilter kind) const {

@@ -27,81 +27,94 @@ Bytes as_bytes(const std::byte* at, size_t length) { return {at, length}; }
 
 // ---- Public calls ---------------------------------------------------------------------------------------------------------
 
+template <typename Body>
+Status Engine::change(Body&& body) {
+  std::lock_guard guard(lock_);
+  MMCB_TRY(writable());
+  Status status = body();
+  // What looks like damage may be a file cut short in the middle of a page, which no fault tells of.
+  MMCB_TRY(status.code() == Code::kCorrupt ? check_file_size() : check_file());
+  return status;
+}
+
 Status Engine::add(Bytes data, Address* address) {
   const Key key;
   MMCB_TRY(check_sizes(key, data));
   throttle();
-  std::lock_guard guard(lock_);
-  MMCB_TRY(writable());
-  MMCB_TRY(insert_new(key, data, address));
-  adds_++;
-  return Status();
+  return change([&] {
+    MMCB_TRY(insert_new(key, data, address));
+    adds_++;
+    return Status();
+  });
 }
 
 Status Engine::update(Address address, Bytes data) {
   throttle();
   // The miss on the entry's line is taken before the lock, not under it.
   if (const uint64_t offset = slots_.resolve(address); offset != 0) __builtin_prefetch(volume_.at(offset), 1);
-  std::lock_guard guard(lock_);
-  MMCB_TRY(writable());
-  Found found;
-  MMCB_TRY(locate(address, &found));
-  // The new version takes the key over: a damaged one must not get a checksum that holds.
-  if (found.header.key_size != 0) MMCB_TRY(check_version_locked(found.offset));
-  MMCB_TRY(update_found(found, data));
-  updates_++;
-  return Status();
+  return change([&] {
+    Found found;
+    MMCB_TRY(locate(address, &found));
+    // The new version takes the key over: a damaged one must not get a checksum that holds.
+    if (found.header.key_size != 0) MMCB_TRY(check_version_locked(found.offset));
+    MMCB_TRY(update_found(found, data));
+    updates_++;
+    return Status();
+  });
 }
 
 Status Engine::remove(Address address) {
   if (const uint64_t offset = slots_.resolve(address); offset != 0) __builtin_prefetch(volume_.at(offset), 1);
-  std::lock_guard guard(lock_);
-  MMCB_TRY(writable());
-  Found found;
-  MMCB_TRY(locate(address, &found));
-  remove_found(found);
-  removes_++;
-  return Status();
+  return change([&] {
+    Found found;
+    MMCB_TRY(locate(address, &found));
+    remove_found(found);
+    removes_++;
+    return Status();
+  });
 }
 
 Status Engine::set(Key key, Bytes data, Address* address) {
   MMCB_TRY(check_sizes(key, data));
   throttle();
   index_for(key.kind).prefetch(word_of(key));
-  std::lock_guard guard(lock_);
-  MMCB_TRY(writable());
-  Found found;
-  Status status = locate(key, &found);
-  if (status.ok()) {
-    if (address != nullptr) *address = found.address;
-    MMCB_TRY(update_found(found, data));
-    updates_++;
+  return change([&] {
+    Found found;
+    Status status = locate(key, &found);
+    if (status.ok()) {
+      if (address != nullptr) *address = found.address;
+      MMCB_TRY(update_found(found, data));
+      updates_++;
+      return Status();
+    }
+    if (status.code() != Code::kNotFound) return status;
+    Address fresh;
+    MMCB_TRY(insert_new(key, data, &fresh));
+    if (address != nullptr) *address = fresh;
+    adds_++;
     return Status();
-  }
-  if (status.code() != Code::kNotFound) return status;
-  Address fresh;
-  MMCB_TRY(insert_new(key, data, &fresh));
-  if (address != nullptr) *address = fresh;
-  adds_++;
-  return Status();
+  });
 }
 
 Status Engine::erase(Key key) {
-  std::lock_guard guard(lock_);
-  MMCB_TRY(writable());
-  Found found;
-  MMCB_TRY(locate(key, &found));
-  remove_found(found);
-  removes_++;
-  return Status();
+  return change([&] {
+    Found found;
+    MMCB_TRY(locate(key, &found));
+    remove_found(found);
+    removes_++;
+    return Status();
+  });
 }
 
 // ---- Checks and look-ups ----------------------------------------------------------------------------------------------------
 
 Status Engine::writable() const {
+  MMCB_TRY(check_file());
   if (failed_.load(std::memory_order_relaxed)) {
-    return Status(Code::kFailed, "a sync failed earlier (" + failure_.message() +
-                                     "); reopen the file to go on from its last sync point");
+    return Status(
+        Code::kFailed,
+        "a sync failed earlier (" + failure_.message() + "); reopen the file to go on from its last sync point",
+        failure_.system_error());
   }
   if (options_.read_only) return Status(Code::kReadOnly, "the store was opened with readOnly");
   return Status();
@@ -129,13 +142,15 @@ uint64_t Engine::word_of(const Key& key) const {
 }
 
 uint64_t Engine::find_offset(const Key& key) const {
-  // A hash may be shared: the key in the entry decides. It never changes while the entry can be found.
+  // A hash may be shared: the key in the entry decides. It never changes while the entry can be found. Two keys of one
+  // hash are so rare that another key is more likely damage (or a file cut short), which is not to be taken for absence.
   return index_for(key.kind).find(word_of(key), [&](uint64_t offset) {
     const std::byte* at = volume_.at(offset);
     uint16_t key_size;
     copy_out(&key_size, at + 30, sizeof key_size);
-    return key_size == key.bytes.size() &&
-           std::memcmp(at + EntryHeader::kSize, key.bytes.data(), key.bytes.size()) == 0;
+    const bool is_same =
+        key_size == key.bytes.size() && std::memcmp(at + EntryHeader::kSize, key.bytes.data(), key.bytes.size()) == 0;
+    return is_same || !is_whole(offset);
   });
 }
 
@@ -297,6 +312,10 @@ Status Engine::insert_new(const Key& key, Bytes data, Address* address) {
     return status;
   }
   fill(place, &header, key.bytes, data);
+  if (Status whole = check_file(); !whole.ok()) {
+    slots_.abandon(fresh);
+    return whole;
+  }
   if (key.kind != Kind::kPlain) {
     // The last step that can fail comes before the entry is there. A reader that finds it now sees no checksum yet, and
     // tries again.
@@ -334,7 +353,7 @@ bool Engine::may_update_in_place(const Found& found, uint64_t data_size) const {
 Status Engine::update_found(const Found& found, Bytes data) {
   if (data.size() > kMaxDataSize) return check_sizes(Key{}, data);
   if (may_update_in_place(found, data.size())) {
-    update_in_place(found, data);
+    MMCB_TRY(update_in_place(found, data));
     updates_in_place_++;
     return Status();
   }
@@ -343,7 +362,7 @@ Status Engine::update_found(const Found& found, Bytes data) {
   return Status();
 }
 
-void Engine::update_in_place(const Found& found, Bytes data) {
+Status Engine::update_in_place(const Found& found, Bytes data) {
   EntryHeader header = found.header;
   header.data_size = static_cast<uint32_t>(data.size());
   header.epoch = open_epoch_.load(std::memory_order_relaxed);
@@ -355,6 +374,7 @@ void Engine::update_in_place(const Found& found, Bytes data) {
   header.crc = entry_crc(entry_seed(seed_, found.offset, segments_.at(segment).incarnation), bytes, key.data(),
                          key.size(), data.data(), data.size());
   std::memcpy(bytes, &header.crc, sizeof header.crc);
+  MMCB_TRY(check_file());
 
   announce_digest(digest_ - digest_of(found.header) + digest_of(header));
   journal_.arm_entry(found.offset, bytes, key.data(), key.size(), data.data(), data.size());
@@ -369,6 +389,7 @@ void Engine::update_in_place(const Found& found, Bytes data) {
   data_size_ += header.data_size;
   data_size_ -= found.header.data_size;
   settle_digest();
+  return Status();
 }
 
 Status Engine::relocate(const Found& found, Bytes data, Stream stream) {
@@ -380,6 +401,8 @@ Status Engine::relocate(const Found& found, Bytes data, Stream stream) {
   MMCB_TRY(place_entry(stream, &header, &place));
   const Bytes key = key_of(found);
   fill(place, &header, key, data);
+  // Key, and when compacting data, come from the file: nothing read from a hole gets a checksum that holds.
+  MMCB_TRY(check_file());
   announce_digest(digest_ - digest_of(found.header) + digest_of(header));
   publish(place, header);
   slots_.publish(found.address, place.offset);

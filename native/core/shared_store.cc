@@ -1,6 +1,7 @@
 #include "core/shared_store.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <utility>
 
@@ -192,11 +193,14 @@ void SharedStore::sync_loop() {
     std::vector<Store::Done> served;
     served.swap(waiting_);
     lock.unlock();
-    Status status = engine_->failure();
-    if (!status.ok()) {
-      status = Status(Code::kFailed, "a sync failed earlier: " + status.message(), status.system_error());
-    } else if (engine_->has_unsynced_changes()) {
-      status = sync();
+    Status status = engine_->refusal();
+    if (status.ok()) {
+      if (engine_->has_unsynced_changes()) {
+        status = sync();
+      } else if (!served.empty()) {
+        // "It is on the disk" is not said of a file that has been cut short since.
+        status = engine_->check_file_size();
+      }
     }
     for (const Store::Done& done : served) done(status);
     if (status.ok() && Clock::now() >= next_trim) {
@@ -227,10 +231,21 @@ Status SharedStore::sync() {
     event.epoch = machine.epoch();
     event.milliseconds = milliseconds_since(started);
     emit(event);
+    report_deletion();
   } else {
     emit_error(status);
   }
   return status;
+}
+
+void SharedStore::report_deletion() {
+  if (told_of_deletion_ || !engine_->is_deleted()) return;
+  told_of_deletion_ = true;
+  emit_error(Status(Code::kIo,
+                    engine_->path() +
+                        ": the file was deleted or replaced while it is open; what it holds is gone once it "
+                        "is closed: use backup() to keep it",
+                    ENOENT));
 }
 
 void SharedStore::maintenance_loop() {
@@ -260,6 +275,7 @@ void SharedStore::maintenance_loop() {
 }
 
 void SharedStore::check_policy() {
+  if (!engine_->refusal().ok()) return;
   const Options& options = engine_->options();
   const Stats stats = engine_->stats();
   if (options.compaction == CompactionPolicy::kTime) {

@@ -59,6 +59,8 @@ class SharedStore final : public SpaceListener {
   void ask_for(bool* wish);
   bool is_stopping();
   void stop(bool* flag, std::condition_variable* wake, std::unique_ptr<Thread>* thread);
+  // Tells once that the file has no name any more.
+  void report_deletion();
   void emit(const StoreEvent& event);
   void emit_error(Status status);
 
@@ -77,7 +79,8 @@ class SharedStore final : public SpaceListener {
   bool stopping_sync_ = false;
   bool wants_prefault_ = false;
   bool wants_space_ = false;
-  uint64_t shrunk_at_ = ~0ull;  // removals counted when the file was last moved together; maintenance thread only
+  bool told_of_deletion_ = false;  // sync thread only
+  uint64_t shrunk_at_ = ~0ull;     // removals counted when the file was last moved together; maintenance thread only
   std::unique_ptr<Thread> sync_thread_;
   std::unique_ptr<Thread> maintenance_thread_;
 

@@ -1,5 +1,6 @@
 #include "core/sync_machine.h"
 
+#include <cerrno>
 #include <cstring>
 #include <mutex>
 #include <utility>
@@ -8,11 +9,37 @@
 
 namespace mmcb {
 
+namespace {
+
+// False where the superblock that counts is gone: then other contents stand in the file. (A new file has none yet.)
+bool is_in_place(const Superblock& expected, const std::byte* base) {
+  if (expected.sequence == 0) return true;
+  Superblock found;
+  for (const uint64_t offset : kSuperblockOffset) {
+    if (decode(base + offset, &found) == SuperblockVerdict::kValid && found.file_id == expected.file_id &&
+        found.sequence == expected.sequence && found.durable_epoch == expected.durable_epoch) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
 Status SyncMachine::begin(bool closing) {
   Engine& e = engine_;
+  MMCB_TRY(e.check_file_size());
+  MMCB_TRY(e.refusal());
   std::lock_guard guard(e.lock_);
-  if (e.failed_.load(std::memory_order_relaxed))
-    return Status(Code::kFailed, "a sync failed earlier: " + e.failure_.message());
+  if (!is_in_place(e.superblock_, e.volume_.at(0))) {
+    // Overwritten, by another file or an older copy of this one. Going on would make a mixture of the two.
+    e.volume_.file().give_up();
+    return Status(Code::kIo,
+                  e.path_ +
+                      ": the file was overwritten under the mapping; what stands on the disk is as it is; close it "
+                      "and open it again",
+                  EIO);
+  }
   if (e.open_epoch_.load(std::memory_order_relaxed) >= kMaxEpoch) {
     return Status(Code::kFull, "the file has used up its 2^40 epochs; copy it with backup()");
   }
@@ -51,6 +78,8 @@ Status SyncMachine::step() {
       return Status();
 
     case Phase::kSuperblockStore: {
+      // What was synced must still be there.
+      if (Status status = e.check_file_size(); !status.ok()) return fail(std::move(status));
       // The other of the two places: the superblock that counts now stays whole until this one is durable.
       if (MMCB_BUG(kSizeBeforeSync)) superblock_.segment_count = e.segments_.needed_count();
       std::byte bytes[Superblock::kSize];

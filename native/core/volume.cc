@@ -7,11 +7,14 @@
 namespace mmcb {
 
 Volume::~Volume() {
+  // The file first: it must not contain faults in addresses that may belong to somebody else.
+  file_.reset();
   if (base_ != nullptr) platform_.release(base_, reserved_);
 }
 
 Status Volume::attach(std::unique_ptr<File> file, uint64_t address_space, uint64_t at_least) {
   file_ = std::move(file);
+  lost_ = &file_->lost();
   // A limit on address space (ulimit -v, small machines) is met half way rather than refused.
   for (uint64_t length = std::max(address_space, at_least);; length = std::max(length / 2, at_least)) {
     Status status = platform_.reserve(length, &base_);

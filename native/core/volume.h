@@ -1,6 +1,6 @@
 // Volume: the file, mapped into a reserved address range that never moves. Grows at its end, shrinks at its end, syncs.
 //
-// Thread safety: at() and size() from any thread; sync() beside everything; grow(), shrink() and punch() are serialised by
+// Thread safety: at(), size(), is_lost() and check() from any thread; sync() beside everything; grow(), shrink() and punch() are serialised by
 // the caller. Nothing at or beyond size() may be touched.
 #pragma once
 
@@ -28,6 +28,18 @@ class Volume {
   Status map(uint64_t length, MapMode mode);
 
   File& file() { return *file_; }
+  // True once part of what is mapped is gone (see File): what was read before this call may have been zeros out of
+  // nowhere, what was stored may have gone there. A load of a word that stays in the cache.
+  bool is_lost() const {
+    // Not before the accesses that it is about. (Across processors: the flag was set before the first zero could be seen.)
+    std::atomic_signal_fence(std::memory_order_acq_rel);
+#if defined(__aarch64__)
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+#endif
+    return lost_->load(std::memory_order_acquire);
+  }
+  // kIo where the file is lost, or shorter than what is mapped. A system call or two.
+  Status check() const { return file_->check(); }
   std::byte* at(uint64_t offset) const { return base_ + offset; }
   // Bytes mapped: the length of the file as the engine knows it.
   uint64_t size() const { return size_.load(std::memory_order_acquire); }
@@ -47,6 +59,7 @@ class Volume {
  private:
   Platform& platform_;
   std::unique_ptr<File> file_;
+  const std::atomic<bool>* lost_ = nullptr;  // the file's
   std::byte* base_ = nullptr;
   uint64_t reserved_ = 0;
   std::atomic<uint64_t> size_{0};

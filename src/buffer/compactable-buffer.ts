@@ -373,14 +373,20 @@ class View implements Resource {
     store.attach(this);
   }
 
+  /** Throws where the file was cut short, or failed, while it was looked at. */
   end(): void {
     if (!this.#open) return;
     this.store.detach(this);
-    this.abandon();
+    const result = this.#end();
+    if (result < 0) throw this.store.failure(result);
   }
 
   abandon(): void {
+    this.#end();
+  }
+
+  #end(): number {
     this.#open = false;
-    this.store.native.endView(this.store.handle, this.memory);
+    return this.store.native.endView(this.store.handle, this.memory);
   }
 }

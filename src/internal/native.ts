@@ -184,10 +184,11 @@ export interface NativeBinding {
   readHeader(handle: number, address: number, target: Float64Array): number;
   /**
    * Opens a view of the data in place: an ArrayBuffer over the mapped memory (or over a copy where the runtime forbids
-   * external memory). Throws on failure. Must be ended with endView, which detaches the ArrayBuffer.
+   * external memory). Throws on failure. Must be ended with endView, which detaches the ArrayBuffer; its answer is an error
+   * where what was seen may not have been the data.
    */
   beginView(handle: number, address: number): ArrayBuffer;
-  endView(handle: number, view: ArrayBuffer): void;
+  endView(handle: number, view: ArrayBuffer): number;
   /**
    * Opens a reader that keeps seeing the entry as it is now, whatever happens to it; holds back reuse of space until it is
    * closed. A reader number, or -code.

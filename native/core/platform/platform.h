@@ -4,11 +4,12 @@
 // a failing disk or a stopped clock behind the engine. Implementations: PosixPlatform (posix_platform.h), MemoryPlatform
 // (memory_platform.h, for ":memory:"), and the tests' SimulatedPlatform.
 //
-// Thread safety: Platform is safe from any thread. A File's sync() may run beside every other call; the remaining calls
-// on one File are serialised by the caller.
+// Thread safety: Platform is safe from any thread. A File's sync(), lost(), give_up(), check() and is_deleted() may run
+// beside every other call; the remaining calls on one File are serialised by the caller.
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -41,7 +42,12 @@ enum class MapMode : uint8_t {
 // How pages are prepared ahead of use. Small folios keep a later random store from dirtying megabytes.
 enum class Populate : uint8_t { kRead, kWrite, kWriteSmallFolios };
 
-// One open file. Closing (the destructor) releases its lock. Mappings are dropped with unmap() or with the reservation.
+// One open file. Closing (the destructor) releases its lock. Mappings are dropped with unmap() or with the reservation,
+// which outlives the File.
+//
+// A file can be lost while it is open: cut short by another process, or its storage fails. An access to a page that is
+// gone is contained (posix_sigbus_guard.h): it goes on, reads zeros, and what it stores goes nowhere. lost() is true before
+// anybody can see such a zero, and for good; every call that changes or syncs the file then is kIo and does nothing.
 class File {
  public:
   virtual ~File() = default;
@@ -49,6 +55,15 @@ class File {
   virtual FileIdentity identity() const = 0;
   // True where a crash of the machine or the process cannot leave anything behind (":memory:").
   virtual bool is_volatile() const { return false; }
+
+  // See above. Looked at after every access that no checksum vouches for.
+  virtual const std::atomic<bool>& lost() const;
+  // Sets lost(): the caller has found that the contents are not its own any more.
+  virtual void give_up() {}
+  // kIo where the file is lost; looks whether it is shorter than what is mapped of it, and then it is.
+  virtual Status check() { return Status(); }
+  // True when the last name of the file is gone: its contents end with the last process that has it open.
+  virtual bool is_deleted() { return false; }
 
   // Takes a kernel lock on the whole file without waiting. kLocked where another open file description holds it.
   virtual Status lock(LockMode mode) = 0;
@@ -65,13 +80,19 @@ class File {
   virtual Status sync() = 0;
 
   // Maps [offset, offset + length) of the file at base + offset, over whatever is mapped there.
-  // Preconditions: base from Platform::reserve(); page-aligned; inside the file.
+  // Preconditions: base from Platform::reserve(), and the same in every call; page-aligned; inside the file.
   virtual Status map(std::byte* base, uint64_t offset, uint64_t length, MapMode mode) = 0;
   // Replaces [offset, offset + length) at base by inaccessible reserved space again.
   virtual Status unmap(std::byte* base, uint64_t offset, uint64_t length) = 0;
   // Brings pages of a mapped range in ahead of use; a hint, failures do not matter to correctness.
   virtual void populate(std::byte* base, uint64_t offset, uint64_t length, Populate how) = 0;
 };
+
+// A file that cannot be lost.
+inline const std::atomic<bool>& File::lost() const {
+  static const std::atomic<bool> never{false};
+  return never;
+}
 
 // A thread that was started. Precondition of the destructor: joined.
 class Thread {
