@@ -19,10 +19,9 @@ constexpr uint64_t kCheckedView = 64 << 10;
 constexpr size_t kPrefetchGroup = 64;
 
 Status damaged_at(uint64_t offset) {
-  return Status(
-      Code::kCorrupt,
-      "the entry at offset " + std::to_string(offset) +
-          " is damaged: its checksum does not hold; run verify(), restore a backup or open with recovery 'salvage'");
+  return describe(
+      Code::kCorrupt, 0, "the entry at offset ", offset,
+      " is damaged: its checksum does not hold; run verify(), restore a backup or open with recovery 'salvage'");
 }
 
 }  // namespace

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <utility>
 
-#include "core/platform/posix_platform.h"
 #include "core/sync_machine.h"
 
 namespace mmcb {
@@ -30,7 +29,7 @@ double milliseconds_since(Clock::time_point start) {
 
 Status SharedStore::start() {
   if (engine_->options().read_only) return Status();
-  Platform& platform = posix_platform();
+  Platform& platform = engine_->platform();
   if (!volatile_) MMCB_TRY(platform.start_thread([this] { sync_loop(); }, &sync_thread_));
   engine_->set_space_listener(this);
   return platform.start_thread([this] { maintenance_loop(); }, &maintenance_thread_);
@@ -41,14 +40,23 @@ void SharedStore::flush(Store::Done done) {
     done(Status());
     return;
   }
-  {
+  Status status = guarded([&] {
     std::lock_guard guard(mutex_);
     waiting_.push_back(std::move(done));
+    return Status();
+  });
+  if (!status.ok()) {
+    done(status);
+    return;
   }
   sync_wake_.notify_one();
 }
 
 Status SharedStore::flush() {
+  return guarded([&] { return flush_now(); });
+}
+
+Status SharedStore::flush_now() {
   Status outcome;
   bool finished = false;
   std::mutex mutex;
@@ -118,9 +126,14 @@ Status SharedStore::shut_down() {
 }
 
 uint64_t SharedStore::add_listener(Store::Listener listener) {
-  std::lock_guard guard(listeners_mutex_);
-  listeners_.emplace(++last_listener_, std::move(listener));
-  return last_listener_;
+  uint64_t id = 0;
+  const Status status = guarded([&] {
+    std::lock_guard guard(listeners_mutex_);
+    id = ++last_listener_;
+    listeners_.emplace(id, std::move(listener));
+    return Status();
+  });
+  return status.ok() ? id : 0;
 }
 
 void SharedStore::remove_listener(uint64_t id) {
@@ -159,7 +172,13 @@ bool SharedStore::is_stopping() {
 
 void SharedStore::emit(const StoreEvent& event) {
   std::lock_guard guard(listeners_mutex_);
-  for (const auto& [id, listener] : listeners_) listener(event);
+  for (const auto& [id, listener] : listeners_) {
+    // An event that there is no memory for is lost. What it tells of is not: the next call finds out.
+    (void)guarded([&] {
+      listener(event);
+      return Status();
+    });
+  }
 }
 
 void SharedStore::emit_error(Status status) {
@@ -194,7 +213,7 @@ void SharedStore::sync_loop() {
     lock.unlock();
     Status status = engine_->failure();
     if (!status.ok()) {
-      status = Status(Code::kFailed, "a sync failed earlier: " + status.message(), status.system_error());
+      status = describe(Code::kFailed, status.system_error(), "a sync failed earlier: ", status.message());
     } else if (engine_->has_unsynced_changes()) {
       status = sync();
     }

@@ -12,7 +12,7 @@ Status SyncMachine::begin(bool closing) {
   Engine& e = engine_;
   std::lock_guard guard(e.lock_);
   if (e.failed_.load(std::memory_order_relaxed))
-    return Status(Code::kFailed, "a sync failed earlier: " + e.failure_.message());
+    return describe(Code::kFailed, 0, "a sync failed earlier: ", e.failure_.message());
   if (e.open_epoch_.load(std::memory_order_relaxed) >= kMaxEpoch) {
     return Status(Code::kFull, "the file has used up its 2^40 epochs; copy it with backup()");
   }

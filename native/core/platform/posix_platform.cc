@@ -46,14 +46,14 @@ constexpr uint64_t kHugePage = 2ull << 20;
 constexpr uint64_t kPopulateChunk = 4ull << 20;  // short enough to let other users of the mapping in between
 constexpr uint64_t kMaxFileOffset = INT64_MAX;
 
+Code code_of(int error) { return error == ENOSPC || error == EDQUOT || error == EFBIG ? Code::kNoSpace : Code::kIo; }
+
 Status system_status(const std::string& path, const char* what, int error) {
-  const bool no_space = error == ENOSPC || error == EDQUOT || error == EFBIG;
-  return Status(no_space ? Code::kNoSpace : Code::kIo,
-                path + ": " + what + ": " + std::generic_category().message(error), error);
+  return describe(code_of(error), error, path, ": ", what, ": ", SystemError{error});
 }
 
 Status memory_status(const char* what, int error) {
-  return Status(Code::kNoMemory, std::string(what) + ": " + std::generic_category().message(error), error);
+  return describe(Code::kNoMemory, error, what, ": ", SystemError{error});
 }
 
 // Repeats a call that a signal interrupted.
@@ -73,6 +73,7 @@ class Descriptor {
     // Never repeated on EINTR: Linux has closed it by then, and another thread may own the number.
     if (fd_ >= 0) ::close(fd_);
   }
+  Descriptor(Descriptor&& other) noexcept : fd_(other.take()) {}
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
   int get() const { return fd_; }
@@ -109,10 +110,10 @@ bool is_xfs(int fd) {
 
 class PosixFile final : public File {
  public:
-  PosixFile(int fd, std::string path, OpenMode mode, FileIdentity identity)
-      : fd_(fd), path_(std::move(path)), mode_(mode), identity_(identity) {
+  PosixFile(Descriptor fd, const std::string& path, OpenMode mode, FileIdentity identity)
+      : fd_(std::move(fd)), path_(path), mode_(mode), identity_(identity) {
 #if defined(__linux__)
-    is_xfs_ = is_xfs(fd);
+    is_xfs_ = is_xfs(fd_.get());
 #endif
   }
 
@@ -121,7 +122,7 @@ class PosixFile final : public File {
   Status lock(LockMode mode) override {
     const int operation = (mode == LockMode::kExclusive ? LOCK_EX : LOCK_SH) | LOCK_NB;
     if (uninterrupted([&] { return ::flock(fd_.get(), operation); }) == 0) return Status();
-    if (errno == EWOULDBLOCK) return Status(Code::kLocked, path_ + ": in use by another writer", EWOULDBLOCK);
+    if (errno == EWOULDBLOCK) return describe(Code::kLocked, EWOULDBLOCK, path_, ": in use by another writer");
     return system_status(path_, "lock", errno);
   }
 
@@ -220,7 +221,7 @@ class PosixFile final : public File {
  private:
   Status check_writable() const {
     if (mode_ == OpenMode::kReadWrite) return Status();
-    return Status(Code::kReadOnly, path_ + ": opened read-only");
+    return describe(Code::kReadOnly, 0, path_, ": opened read-only");
   }
 
   // Returns 0 or errno.
@@ -332,17 +333,23 @@ Status PosixPlatform::open(const std::string& path, OpenMode mode, std::unique_p
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) return system_status(path, "stat", errno);
   if (S_ISDIR(info.st_mode)) return system_status(path, "open", EISDIR);
-  if (!S_ISREG(info.st_mode)) return Status(Code::kIo, path + ": open: not a regular file", EINVAL);
+  if (!S_ISREG(info.st_mode)) return describe(Code::kIo, EINVAL, path, ": open: not a regular file");
 #if defined(__linux__)
   if (mode == OpenMode::kReadWrite && info.st_size == 0) opt_out_of_copy_on_write(fd.get());
 #endif
   const FileIdentity identity{static_cast<uint64_t>(info.st_dev), static_cast<uint64_t>(info.st_ino)};
-  *file = std::make_unique<PosixFile>(fd.take(), path, mode, identity);
-  return Status();
+  return guarded([&] {
+    *file = std::make_unique<PosixFile>(std::move(fd), path, mode, identity);
+    return Status();
+  });
 }
 
 Status PosixPlatform::sync_directory_of(const std::string& path) {
-  const std::string parent = parent_of(path);
+  std::string parent;
+  MMCB_TRY(guarded([&] {
+    parent = parent_of(path);
+    return Status();
+  }));
   const Descriptor fd(uninterrupted([&] { return ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   if (fd.get() < 0) return system_status(parent, "open", errno);
   if (uninterrupted([&] { return ::fsync(fd.get()); }) == 0) return Status();
@@ -353,7 +360,8 @@ Status PosixPlatform::sync_directory_of(const std::string& path) {
 
 Status PosixPlatform::rename(const std::string& from, const std::string& to) {
   if (::rename(from.c_str(), to.c_str()) == 0) return Status();
-  return system_status(from, ("rename to " + to).c_str(), errno);
+  const int error = errno;
+  return describe(code_of(error), error, from, ": rename to ", to, ": ", SystemError{error});
 }
 
 Status PosixPlatform::remove(const std::string& path) {
@@ -454,7 +462,9 @@ Status PosixPlatform::start_thread(std::function<void()> body, std::unique_ptr<T
     *thread = std::make_unique<PosixThread>(std::move(body));
     return Status();
   } catch (const std::system_error& error) {
-    return Status(Code::kNoMemory, std::string("a thread could not be started: ") + error.what());
+    return describe(Code::kNoMemory, error.code().value(), "a thread could not be started: ", error.what());
+  } catch (const std::bad_alloc&) {
+    return Status(Code::kNoMemory, "a thread could not be started: not enough memory");
   }
 }
 
