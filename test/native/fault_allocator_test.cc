@@ -70,7 +70,7 @@ TEST_CASE("faults: the i-th allocation fails, once or from then on, on threads t
     int failed = 0;
     for (int i = 0; i < count; i++) {
       try {
-        delete[] new char[static_cast<size_t>(i) + 1];
+        ::operator delete(::operator new(static_cast<size_t>(i) + 1));  // calls that are not optimised away
       } catch (const std::bad_alloc&) {
         failed++;
       }
@@ -114,6 +114,8 @@ TEST_CASE("faults: the i-th allocation fails, once or from then on, on threads t
 
 TEST_CASE("faults: without memory a status keeps its code and the system's error, and loses its message") {
   const std::string path(100, 'p');
+  const std::string nowhere = "/dev/null/nothing/can/be/here";
+  Platform& platform = posix_platform();
   const Status whole = describe(Code::kIo, EIO, path, ": sync ", 7, ": ", SystemError{EIO});
   CHECK(whole.message() == path + ": sync 7: Input/output error");
   MemoryFaults::arm(1, true);
@@ -133,7 +135,7 @@ TEST_CASE("faults: without memory a status keeps its code and the system's error
       // A real call that the system refuses.
       without_memory([&] {
         std::unique_ptr<File> file;
-        return posix_platform().open("/dev/null/nothing/can/be/here", OpenMode::kReadOnly, &file);
+        return platform.open(nowhere, OpenMode::kReadOnly, &file);
       }),
   };
   MemoryFaults::disarm();
@@ -150,6 +152,7 @@ TEST_CASE("faults: a file that cannot be opened for want of memory leaves no des
     return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), std::filesystem::directory_iterator());
   };
   const std::string path = folder.path(std::string(100, 'a'));
+  Platform& platform = posix_platform();
   const auto before = descriptors();
   uint64_t refused = 0;
   for (uint64_t nth = 1;; nth++) {
@@ -158,7 +161,7 @@ TEST_CASE("faults: a file that cannot be opened for want of memory leaves no des
     Status status;
     {
       const MemoryFaults::Scope scope;
-      status = posix_platform().open(path, OpenMode::kReadWrite, &file);
+      status = platform.open(path, OpenMode::kReadWrite, &file);
     }
     MemoryFaults::disarm();
     if (status.ok()) break;

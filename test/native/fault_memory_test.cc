@@ -16,7 +16,7 @@ TEST_CASE("faults: the i-th allocation fails, the call says so and has changed n
     const uint64_t hit_before = counts.hit;
     FaultLoop loop(workload, counts);
     loop.fail_each_allocation();
-    CHECK_MESSAGE(counts.hit > hit_before + 5 / kFaultStride, workload.name);
+    CHECK_MESSAGE(counts.hit > hit_before + 5 / kFaultStride, std::string(workload.name));
   }
   MESSAGE(counts.text());
   CHECK(counts.hit >= kLeastRuns);

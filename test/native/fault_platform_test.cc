@@ -17,12 +17,12 @@ FaultCounts fail_every_call(bool without_memory) {
     const uint64_t hit_before = counts.hit;
     FaultLoop loop(workload, counts);
     for (size_t call = 0; call < kSystemCalls; call++) loop.fail_each(static_cast<SystemCall>(call), without_memory);
-    CHECK_MESSAGE(counts.hit > hit_before + 5 / kFaultStride, workload.name);
+    CHECK_MESSAGE(counts.hit > hit_before + 5 / kFaultStride, std::string(workload.name));
   }
   for (size_t call = 0; call < kSystemCalls; call++) {
     // The engine starts no threads: fault_store_test.cc.
     if (static_cast<SystemCall>(call) == SystemCall::kStartThread) continue;
-    CHECK_MESSAGE(counts.by_call[call] > 0, name_of(static_cast<SystemCall>(call)), " has never failed");
+    CHECK_MESSAGE(counts.by_call[call] > 0, std::string(name_of(static_cast<SystemCall>(call))) << " has never failed");
   }
   return counts;
 }

@@ -125,9 +125,7 @@ bool FaultedStore::open() {
   return true;
 }
 
-void FaultedStore::open_without_faults() {
-  require(open(), "a store could not be opened although nothing failed");
-}
+void FaultedStore::open_without_faults() { require(open(), "a store could not be opened although nothing failed"); }
 
 // Finds out which of the possible states the file was opened in, and goes on from there.
 void FaultedStore::check_reopened() {
@@ -277,7 +275,9 @@ bool FaultedStore::batch(size_t adds, size_t sets, int64_t first_key, size_t siz
   for (const auto& [address, old] : contents_.plain) {
     if (nth++ % 3 == 2) continue;
     const bool removes = nth % 3 == 1;
-    operations.push_back({removes ? Type::kRemove : Type::kUpdate, Address::from_integer(address), {},
+    operations.push_back({removes ? Type::kRemove : Type::kUpdate,
+                          Address::from_integer(address),
+                          {},
                           removes ? Bytes() : bytes(data[next])});
     if (removes) {
       after.plain.erase(address);
@@ -303,14 +303,16 @@ bool FaultedStore::clear(KindFilter kind) {
 // ---- Work on the whole -------------------------------------------------------------------------------------------------------
 
 bool FaultedStore::sync() {
-  const bool done = call("sync", [&] { return sync_engine(*engine_); }, Syncs::kYes);
+  const bool done = call(
+      "sync", [&] { return sync_engine(*engine_); }, Syncs::kYes);
   if (done) durable_ = contents_;
   return done;
 }
 
 bool FaultedStore::compact() {
   const uint64_t syncs = engine_->stats().syncs;
-  const bool done = call("compact", [&] { return compact_engine(*engine_); }, Syncs::kYes);
+  const bool done = call(
+      "compact", [&] { return compact_engine(*engine_); }, Syncs::kYes);
   if (engine_->stats().syncs != syncs) durable_ = contents_;
   return done;
 }

@@ -125,13 +125,13 @@ class FaultedStore {
   ReaderPin* pin_ = nullptr;
   uint64_t next_value_ = 1;
   uint8_t boot_ = 1;
-  Contents contents_;             // by every call that returned
-  Contents durable_;              // as of the last sync point
-  std::vector<Contents> maybe_;   // as of syncs that failed: their superblock may be there
-  bool sync_failed_ = false;      // since the file was last opened in order
-  bool booted_ = false;           // since it was last open
+  Contents contents_;            // by every call that returned
+  Contents durable_;             // as of the last sync point
+  std::vector<Contents> maybe_;  // as of syncs that failed: their superblock may be there
+  bool sync_failed_ = false;     // since the file was last opened in order
+  bool booted_ = false;          // since it was last open
   uint64_t backups_ = 0;
-  std::vector<std::byte> buffer_ = std::vector<std::byte>(256 << 10);  // larger than any entry
+  std::vector<std::byte> buffer_ = std::vector<std::byte>(110 << 10);  // larger than any entry
 };
 
 }  // namespace mmcb::test

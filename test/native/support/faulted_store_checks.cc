@@ -123,7 +123,8 @@ bool FaultedStore::backup(bool overwrite, bool aborted) {
 void FaultedStore::check_backup(const std::string& target, bool done, bool was_there, bool struck) {
   const SystemCall call = faults_.fault().call;
   const bool may_stand = struck && (call == SystemCall::kSyncDirectory || call == SystemCall::kRename);
-  require(done == fs::exists(target) || was_there || may_stand, "a backup that failed stands, or one that did not does not");
+  require(done == fs::exists(target) || was_there || may_stand,
+          "a backup that failed stands, or one that did not does not");
   const bool may_be_left = struck && (call == SystemCall::kRemove || call == SystemCall::kOpen);
   require(may_be_left || !is_left(kPartial), "a backup that failed left a part of itself");
   if (!fs::exists(target)) return;
