@@ -10,19 +10,35 @@
 namespace mmcb {
 
 Status Backup::run(const std::string& target, bool overwrite, const Progress& progress) {
-  {
-    std::unique_ptr<File> existing;
-    if (platform_.open(target, OpenMode::kReadOnly, &existing).ok()) {
-      if (existing->identity() == source_.identity_) {
-        return Status(Code::kInvalidArgument, "a store cannot be backed up onto itself");
-      }
-      if (!overwrite) return Status(Code::kIo, target + " exists; choose another name or pass overwrite", EEXIST);
-    }
+  return guarded([&] { return write(target, overwrite, progress); });
+}
+
+// What must not be written over.
+Status Backup::refuse(const std::string& target, bool overwrite) {
+  std::unique_ptr<File> existing;
+  Status status = platform_.open(target, OpenMode::kReadOnly, &existing);
+  // Whether there is something that may be replaced must be known: "could not look" is not "nothing there".
+  if (!status.ok()) return status.system_error() == ENOENT ? Status() : status;
+  if (existing->identity() == source_.identity_) {
+    return Status(Code::kInvalidArgument, "a store cannot be backed up onto itself");
   }
+  if (overwrite) return Status();
+  return describe(Code::kIo, EEXIST, target, " exists; choose another name or pass overwrite");
+}
+
+Status Backup::write(const std::string& target, bool overwrite, const Progress& progress) {
+  MMCB_TRY(refuse(target, overwrite));
   uint64_t suffix;
   platform_.random(&suffix, sizeof suffix);
   const std::string partial = target + ".partial-" + std::to_string(suffix);
+  Status status = guarded([&] { return write_partial(partial, progress); });
+  if (status.ok()) status = platform_.rename(partial, target);
+  if (status.ok()) return platform_.sync_directory_of(target);
+  (void)platform_.remove(partial);
+  return status;
+}
 
+Status Backup::write_partial(const std::string& partial, const Progress& progress) {
   Options options = source_.options_;
   {
     std::lock_guard guard(source_.lock_);
@@ -33,25 +49,19 @@ Status Backup::run(const std::string& target, bool overwrite, const Progress& pr
   options.max_size = 0;
   options.read_only = false;
   options.durability = Durability::kProcess;  // nothing of it is promised to anybody before the rename
-  Status status;
-  {
-    std::unique_ptr<Engine> copy_of;
-    status = Engine::open(platform_, partial, options, nullptr, &copy_of);
-    if (status.ok()) status = copy(*copy_of, progress);
-    if (status.ok()) status = copy_of->trim(false);
-    if (status.ok()) status = SyncMachine(*copy_of).run(true);
-    if (status.ok()) status = copy_of->trim(false);
-  }
-  if (status.ok()) status = platform_.rename(partial, target);
-  if (status.ok()) return platform_.sync_directory_of(target);
-  (void)platform_.remove(partial);
-  return status;
+  std::unique_ptr<Engine> copy_of;
+  MMCB_TRY(Engine::open(platform_, partial, options, nullptr, &copy_of));
+  MMCB_TRY(copy(*copy_of, progress));
+  MMCB_TRY(copy_of->trim(false));
+  MMCB_TRY(SyncMachine(*copy_of).run(true));
+  return copy_of->trim(false);
 }
 
 Status Backup::copy(Engine& target, const Progress& progress) {
   Engine& s = source_;
   Engine::Snapshot snapshot;
   MMCB_TRY(s.open_snapshot(&snapshot));
+  const SnapshotScope scope(s, snapshot);
   const WalkContext context{s.volume_.at(0), s.seed_, s.segments_.segment_size(), s.segments_.head()};
   Status status;
   uint64_t copied = 0;
@@ -78,7 +88,6 @@ Status Backup::copy(Engine& target, const Progress& progress) {
                digest += digest_of(h);
              });
   }
-  s.close_snapshot(snapshot);
   target.slots_.finish_rebuild();
   // Also what was copied with success may have been cut off between the check of its checksum and the copy.
   MMCB_TRY(s.check_file_size());

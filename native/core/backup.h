@@ -22,6 +22,10 @@ class Backup {
   Status run(const std::string& target, bool overwrite, const Progress& progress);
 
  private:
+  // Throw std::bad_alloc.
+  Status refuse(const std::string& target, bool overwrite);
+  Status write(const std::string& target, bool overwrite, const Progress& progress);
+  Status write_partial(const std::string& partial, const Progress& progress);
   Status copy(Engine& target, const Progress& progress);
   Status copy_entry(Engine& target, const WalkedEntry& entry);
 

@@ -1,6 +1,7 @@
 #include "core/batch.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 #include <mutex>
 
@@ -44,13 +45,21 @@ Batch::Change* Batch::pending(const Key& key) {
   return at == by_key_.end() ? nullptr : &changes_[at->second];
 }
 
+Key Batch::key_of(const Change& change) {
+  return {change.header.kind, {reinterpret_cast<const std::byte*>(change.key.data()), change.key.size()}};
+}
+
 void Batch::remember(Change change, const Key& key) {
-  by_address_[change.address.to_integer()] = changes_.size();
-  if (key.kind != Kind::kPlain) {
-    by_key_[name_of(key)] = changes_.size();
-    change.key.assign(reinterpret_cast<const char*>(key.bytes.data()), key.bytes.size());
-  }
   changes_.push_back(std::move(change));
+  name_last(key);
+}
+
+void Batch::name_last(const Key& key) {
+  const size_t last = changes_.size() - 1;
+  by_address_[changes_[last].address.to_integer()] = last;
+  if (key.kind == Kind::kPlain) return;
+  by_key_[name_of(key)] = last;
+  changes_[last].key.assign(reinterpret_cast<const char*>(key.bytes.data()), key.bytes.size());
 }
 
 // Writes the (next) new version of a change. One written earlier in this batch stays behind, never to be seen.
@@ -60,7 +69,7 @@ Status Batch::write_version(Change& change, Bytes data) {
   header.capacity = engine_.capacity_for(header.key_size, data.size());
   header.version++;
   MMCB_TRY(engine_.place_entry(Stream::kFresh, &header, &change.place));
-  engine_.fill(change.place, &header, {reinterpret_cast<const std::byte*>(change.key.data()), change.key.size()}, data);
+  engine_.fill(change.place, &header, key_of(change).bytes, data);
   if (MMCB_BUG(kBatchPublishesEarly)) engine_.publish(change.place, header);
   change.header = header;
   return Status();
@@ -102,8 +111,7 @@ Status Batch::prepare(BatchOperation& operation) {
     if (!exists) return Status(Code::kNotFound, "no entry has this address: it was removed or never given out");
     change->ends = true;
     if (change->header.kind != Kind::kPlain) {
-      by_key_.erase(
-          name_of({change->header.kind, {reinterpret_cast<const std::byte*>(change->key.data()), change->key.size()}}));
+      by_key_.erase(name_of(key_of(*change)));
     }
     removes_++;
     return Status();
@@ -116,16 +124,19 @@ Status Batch::prepare(BatchOperation& operation) {
   if (operation.type == Type::kUpdate) {
     return Status(Code::kNotFound, "no entry has this address: it was removed or never given out");
   }
-  Change fresh;
+  // What it takes, the destructor gives back, also where memory for remembering it by name cannot be had.
+  Change& fresh = changes_.emplace_back();
+  fresh.existed = true;
   MMCB_TRY(engine_.slots_.acquire(&fresh.address));
+  fresh.existed = false;
   fresh.header.slot = fresh.address.slot;
   fresh.header.generation = fresh.address.generation;
   fresh.header.kind = key.kind;
   fresh.header.key_size = static_cast<uint16_t>(key.bytes.size());
-  remember(std::move(fresh), key);
-  operation.address = changes_.back().address;
+  name_last(key);
+  operation.address = fresh.address;
   adds_++;
-  return write_version(changes_.back(), operation.data);
+  return write_version(fresh, operation.data);
 }
 
 Status Batch::prepare_removal(const Engine::Found& found) {
@@ -178,13 +189,18 @@ Status Batch::commit() {
   Engine& e = engine_;
   std::vector<std::byte> list;
   uint64_t digest = e.digest_;
-  uint64_t inserts[2] = {0, 0};
+  KeyIndex::Demand inserts[2];
+  bool has_inserts[2] = {false, false};
   for (const Change& change : changes_) {
     const EntryHeader& h = change.header;
     if (!change.ends) {
       append_store(list, change.place.offset, &h.crc, sizeof h.crc);
       digest += digest_of(h);
-      if (!change.existed && h.kind != Kind::kPlain) inserts[h.kind == Kind::kIntKey ? 0 : 1]++;
+      if (!change.existed && h.kind != Kind::kPlain) {
+        const size_t index = h.kind == Kind::kIntKey ? 0 : 1;
+        e.index_for(h.kind).count_in(&inserts[index], e.word_of(key_of(change)));
+        has_inserts[index] = true;
+      }
     }
     if (change.existed) {
       const uint32_t segment = e.segments_.index_of(change.old.offset);
@@ -195,12 +211,12 @@ Status Batch::commit() {
     }
   }
   // What can fail comes before the commit.
-  if (inserts[0] != 0) MMCB_TRY(e.ints_.reserve(e.ints_.size() + inserts[0]));
-  if (inserts[1] != 0) MMCB_TRY(e.strings_.reserve(e.strings_.size() + inserts[1]));
+  if (has_inserts[0]) MMCB_TRY(e.ints_.reserve(inserts[0]));
+  if (has_inserts[1]) MMCB_TRY(e.strings_.reserve(inserts[1]));
   MMCB_TRY(carry_out(list, digest));
   for (const Change& change : changes_) {
     const EntryHeader& h = change.header;
-    const Key key{h.kind, {reinterpret_cast<const std::byte*>(change.key.data()), change.key.size()}};
+    const Key key = key_of(change);
     const uint32_t old_segment = change.existed ? e.segments_.index_of(change.old.offset) : 0;
     if (change.ends) {
       if (!change.existed) {
@@ -215,10 +231,9 @@ Status Batch::commit() {
       if (h.kind != Kind::kPlain) {
         if (change.existed) {
           e.index_for(h.kind).move(e.word_of(key), change.old.offset, change.place.offset);
-        } else if (Status status = e.index_for(h.kind).insert(e.word_of(key), change.place.offset); !status.ok()) {
-          // Room was reserved above; should memory run out all the same, the file is right and the index is not.
-          e.failure_ = Status(Code::kNoMemory, "the key index could not grow");
-          e.failed_.store(true, std::memory_order_relaxed);
+        } else {
+          [[maybe_unused]] const Status inserted = e.index_for(h.kind).insert(e.word_of(key), change.place.offset);
+          assert(inserted.ok());  // room was reserved
         }
       }
     }
@@ -244,12 +259,11 @@ Status Engine::batch(std::span<BatchOperation> operations) {
   throttle();
   std::lock_guard guard(lock_);
   MMCB_TRY(writable());
-  Batch batch(*this);
-  const auto run = [&] {
+  Status status = guarded([&]() -> Status {
+    Batch batch(*this);
     for (BatchOperation& operation : operations) MMCB_TRY(batch.prepare(operation));
     return batch.commit();
-  };
-  Status status = run();
+  });
   MMCB_TRY(check_file());
   return status;
 }
@@ -292,6 +306,10 @@ Status Batch::clear_all(uint64_t* removed) {
 }
 
 Status Engine::clear(KindFilter kind, uint64_t* removed) {
+  return guarded([&] { return clear_now(kind, removed); });
+}
+
+Status Engine::clear_now(KindFilter kind, uint64_t* removed) {
   std::lock_guard guard(lock_);
   MMCB_TRY(writable());
   Batch batch(*this);

@@ -5,6 +5,9 @@
 // done and the journal is cleared. A list too long for the journal lies in an entry of Kind::kRedoList, to which the
 // journal points. All of it happens in one epoch, so that a power cut takes all or nothing, too.
 //
+// Memory: all that a batch allocates, it allocates before it commits. What prepare() and commit() cannot get throws
+// std::bad_alloc, like any other failure before anything has happened: drop the batch.
+//
 // Thread safety: runs under the engine's write lock. Concurrent readers may see some of the changes before the others.
 #pragma once
 
@@ -50,7 +53,10 @@ class Batch {
   Change* pending(Address address);
   Change* pending(const Key& key);
   static std::string name_of(const Key& key);
+  static Key key_of(const Change& change);
   void remember(Change change, const Key& key);
+  // Makes the last change be found by its address and its key.
+  void name_last(const Key& key);
   Status arm(const std::vector<std::byte>& list);
   // The commit: announces the digest, arms the list, does it, clears the journal. On failure nothing has happened.
   Status carry_out(const std::vector<std::byte>& list, uint64_t digest);

@@ -30,11 +30,10 @@ void Compactor::begin(Goal goal) {
   done_bytes_ = 0;
   total_bytes_ = 0;
   report_ = CompactionReport{};
-  {
-    std::lock_guard guard(engine_.lock_);
-    report_.size_before = engine_.segments_.file_bytes();
-  }
-  choose_victims();
+  begun_ = true;
+  victims_.clear();
+  std::lock_guard guard(engine_.lock_);
+  report_.size_before = engine_.segments_.file_bytes();
 }
 
 void Compactor::choose_victims() {
@@ -82,6 +81,7 @@ void Compactor::choose_victims() {
     const size_t most = pressure_round(segments.count());
     if (candidates.size() > most) candidates.erase(candidates.begin(), candidates.end() - static_cast<ptrdiff_t>(most));
   }
+  victims_.reserve(candidates.size());
   for (const Candidate& candidate : candidates) {
     segments.seal(candidate.segment);
     segments.at(candidate.segment).victim = true;
@@ -132,8 +132,8 @@ Status Compactor::move_some(uint64_t budget) {
         s.damaged = true;
         s.victim = false;
         victims_.pop_back();
-        return Status(Code::kCorrupt, "the entry at offset " + std::to_string(position_) +
-                                          " is damaged; its segment was not compacted");
+        return describe(Code::kCorrupt, 0, "the entry at offset ", position_,
+                        " is damaged; its segment was not compacted");
       }
       const Bytes data{context.base + position_ + EntryHeader::kSize + h.key_size, h.data_size};
       MMCB_TRY(e.relocate(found, data, Stream::kCold));
@@ -171,7 +171,20 @@ Status Compactor::move_some(uint64_t budget) {
 }
 
 Status Compactor::step(uint64_t budget, Next* next) {
+  return guarded([&] { return take_step(budget, next); });
+}
+
+Status Compactor::take_step(uint64_t budget, Next* next) {
   Engine& e = engine_;
+  if (begun_) {
+    {
+      // Also where there is nothing to move: a compaction that did nothing after a failed sync has not gone well.
+      std::lock_guard guard(e.lock_);
+      MMCB_TRY(e.writable());
+    }
+    choose_victims();
+    begun_ = false;
+  }
   const uint64_t sync_after = std::max<uint64_t>(4, e.volume_.size() / e.segments_.segment_size() / kSyncShare);
   if (!victims_.empty() && freed_since_sync_ < sync_after) {
     *next = Next::kMore;

@@ -37,9 +37,9 @@ class Compactor {
 
   explicit Compactor(Engine& engine) : engine_(engine) {}
 
-  // Chooses the first victims.
+  // The first victims are chosen by the first step.
   void begin(Goal goal);
-  // Moves entries worth about `budget` bytes. On failure (kNoSpace, kFull, kFailed) what was moved stays moved.
+  // Moves entries worth about `budget` bytes. On failure (kNoSpace, kFull, kFailed, kNoMemory) what was moved stays moved.
   Status step(uint64_t budget, Next* next);
   // Gives up: victims not yet emptied become ordinary segments again.
   void abandon();
@@ -49,11 +49,14 @@ class Compactor {
   CompactionReport report() const { return report_; }
 
  private:
+  // Throws std::bad_alloc; nothing has been chosen then.
   void choose_victims();
+  Status take_step(uint64_t budget, Next* next);
   Status move_some(uint64_t budget);
 
   Engine& engine_;
   Goal goal_ = Goal::kGarbage;
+  bool begun_ = false;  // and nothing chosen yet
   unsigned round_ = 0;
   bool trimmed_again_ = false;
   std::vector<uint32_t> victims_;  // segment indexes, worst first; taken from the back

@@ -77,10 +77,15 @@ Status Engine::open(Platform& platform, const std::string& path, const Options& 
 }
 
 Status Engine::open(Platform& platform, const std::string& path, std::unique_ptr<File> file, const Options& options,
-                    const Progress& progress, std::unique_ptr<Engine>* result) {
+                    const Progress& progress, std::unique_ptr<Engine>* engine) {
+  return guarded([&] { return open_file(platform, path, std::move(file), options, progress, engine); });
+}
+
+Status Engine::open_file(Platform& platform, const std::string& path, std::unique_ptr<File> file,
+                         const Options& options, const Progress& progress, std::unique_ptr<Engine>* result) {
   if (Status locked = file->lock(options.read_only ? LockMode::kShared : LockMode::kExclusive); !locked.ok()) {
     if (locked.code() != Code::kLocked) return locked;
-    return Status(Code::kLocked, path + " is open for writing in another process");
+    return describe(Code::kLocked, locked.system_error(), path, " is open for writing in another process");
   }
   uint64_t size = 0;
   MMCB_TRY(file->size(&size));
@@ -104,7 +109,7 @@ Status Engine::open(Platform& platform, const std::string& path, std::unique_ptr
   }
   if (blank) {
     if (options.read_only) return Status(Code::kNotMmcb, path + " is empty; open it for writing first");
-    MMCB_TRY(engine->create(path, size == 0));
+    MMCB_TRY(engine->create(path));
   } else {
     const uint64_t started = platform.monotonic_ns();
     Status status = Recovery(*engine, size, progress).run();
@@ -117,12 +122,22 @@ Status Engine::open(Platform& platform, const std::string& path, std::unique_ptr
   return Status();
 }
 
-Status Engine::create(const std::string& path, bool sync_directory) {
-  const uint64_t head = head_size(options_.segment_size, options_.journal_size);
-  if (options_.max_size != 0 && options_.max_size < head + options_.segment_size) {
-    return Status(Code::kInvalidArgument, "maxSize is too small: a file takes at least " +
-                                              std::to_string(head + options_.segment_size) + " bytes");
+Status Engine::create(const std::string& path) {
+  const uint64_t least = head_size(options_.segment_size, options_.journal_size) + options_.segment_size;
+  if (options_.max_size != 0 && options_.max_size < least) {
+    return describe(Code::kInvalidArgument, 0, "maxSize is too small: a file takes at least ", least, " bytes");
   }
+  Status status = guarded([&] { return create_head(path); });
+  if (!status.ok()) {
+    // What is left is an empty file, which the next opening makes into a store.
+    (void)volume_.file().unmap(volume_.at(0), 0, volume_.size());
+    (void)volume_.file().truncate(0);
+  }
+  return status;
+}
+
+Status Engine::create_head(const std::string& path) {
+  const uint64_t head = head_size(options_.segment_size, options_.journal_size);
   Superblock& s = superblock_;
   s.segment_size = options_.segment_size;
   s.journal_size = options_.journal_size;
@@ -130,16 +145,11 @@ Status Engine::create(const std::string& path, bool sync_directory) {
   s.created_ms = platform_.wall_clock_ms();
   seed_ = file_seed(s.file_id);
 
-  const auto undo = [&](Status status) {
-    (void)volume_.file().unmap(volume_.at(0), 0, volume_.size());
-    (void)volume_.file().truncate(0);
-    return status;
-  };
   // A blank file was mapped to look at it.
   MMCB_TRY(volume_.file().unmap(volume_.at(0), 0, volume_.size()));
   MMCB_TRY(volume_.file().truncate(0));
-  if (Status status = volume_.file().allocate(0, head); !status.ok()) return undo(status);
-  if (Status status = volume_.map(head, MapMode::kShared); !status.ok()) return undo(status);
+  MMCB_TRY(volume_.file().allocate(0, head));
+  MMCB_TRY(volume_.map(head, MapMode::kShared));
   MMCB_TRY(segments_.initialize(s.segment_size, head, seed_, options_.max_size));
   MMCB_TRY(slots_.initialize());
   MMCB_TRY(ints_.initialize(seed_));
@@ -147,15 +157,13 @@ Status Engine::create(const std::string& path, bool sync_directory) {
   journal_.initialize(&volume_, seed_, s.journal_size, !volatile_);
   volume_.populate(0, head, Populate::kWriteSmallFolios);
   MMCB_STEP(kHeadWritten);
+  // Before there is a superblock: what has one is never asked again whether its folder knows it.
+  if (!volatile_) MMCB_TRY(platform_.sync_directory_of(path));
   // Twice, so that both places hold a superblock from the beginning: one that is missing later is known to be lost.
-  for (int i = 0; i < 2; i++) {
-    if (Status status = SyncMachine(*this).run(); !status.ok()) return undo(status);
-  }
-  if (!volatile_ && sync_directory) MMCB_TRY(platform_.sync_directory_of(path));
+  for (int i = 0; i < 2; i++) MMCB_TRY(SyncMachine(*this).run());
   const uint64_t initial =
       options_.max_size == 0 ? options_.initial_size : std::min(options_.initial_size, options_.max_size);
-  if (Status status = segments_.reserve_file(initial / s.segment_size * s.segment_size); !status.ok())
-    return undo(status);
+  MMCB_TRY(segments_.reserve_file(initial / s.segment_size * s.segment_size));
   recovery_.status = RecoveryStatus::kCreated;
   recovery_.durable_epoch = durable_epoch_.load();
   return Status();
@@ -165,9 +173,20 @@ Status Engine::create(const std::string& path, bool sync_directory) {
 
 Status Engine::open_snapshot(Snapshot* snapshot) {
   std::lock_guard guard(lock_);
+  // What needs memory comes first: an epoch that was begun is never given back.
+  MMCB_TRY(guarded([&] {
+    note_extents(snapshot);
+    snapshots_.reserve(snapshots_.size() + 1);
+    return Status();
+  }));
   snapshot->epoch = next_epoch();
   snapshot->count = count_.load(std::memory_order_relaxed);
   snapshot->digest = digest_;
+  snapshots_.push_back(snapshot->epoch);
+  return Status();
+}
+
+void Engine::note_extents(Snapshot* snapshot) const {
   snapshot->extents.clear();
   for (uint32_t i = 0; i < segments_.count(); i++) {
     const Segment& s = segments_.at(i);
@@ -175,8 +194,6 @@ Status Engine::open_snapshot(Snapshot* snapshot) {
       snapshot->extents.push_back({i, s.run_length, s.incarnation, s.used});
     }
   }
-  snapshots_.push_back(snapshot->epoch);
-  return Status();
 }
 
 void Engine::close_snapshot(const Snapshot& snapshot) {
@@ -201,6 +218,7 @@ Status Engine::trim(bool keep_reserve) {
   // Cutting a file to a length that it has no more would make it longer.
   MMCB_TRY(check_file_size());
   std::lock_guard guard(lock_);
+  MMCB_TRY(writable());
   release_space();
   const uint32_t floor =
       MMCB_BUG(kTruncateBeforeSuperblock) ? 0 : std::max(superblock_.segment_count, syncing_segments_);
@@ -276,7 +294,11 @@ void Engine::prefault() {
     std::lock_guard guard(lock_);
     (void)segments_.grow_ahead();
     // Their marks first, in small folios: under the lock, lest a writer brings them in as large ones meanwhile.
-    next = segments_.next_unfaulted(static_cast<uint32_t>(kPrefaultBytes / segments_.segment_size()));
+    // Where there is no memory for the list, nothing is brought in.
+    (void)guarded([&] {
+      next = segments_.next_unfaulted(static_cast<uint32_t>(kPrefaultBytes / segments_.segment_size()));
+      return Status();
+    });
   }
   // Without the lock: a segment that is taken or given back meanwhile is not harmed, the hint just comes to nothing.
   for (const uint32_t segment : next) {
@@ -304,7 +326,7 @@ Status Engine::refusal() const {
   MMCB_TRY(check_file());
   std::lock_guard guard(lock_);
   if (failure_.ok()) return Status();
-  return Status(Code::kFailed, "a sync failed earlier: " + failure_.message(), failure_.system_error());
+  return describe(Code::kFailed, failure_.system_error(), "a sync failed earlier: ", failure_.message());
 }
 
 bool Engine::has_unsynced_changes() const { return dirty_.load(std::memory_order_relaxed); }

@@ -5,7 +5,8 @@
 // memory work (and for growing the file), never during a sync. Reads take no lock: they pin (reader_pins.h), copy, and check the checksum of
 // what they copied. A ReaderPin passed in belongs to the calling thread for the time of the call.
 //
-// Failure: a call that returns not-ok has changed nothing, unless it says otherwise.
+// Failure: a call that returns not-ok has changed nothing, unless it says otherwise. No call throws: memory that cannot be
+// had is kNoMemory, and is asked for before anything is stored (docs/architecture.md, "Memory first").
 //
 // Loss of the file underneath (File::lost()): every write is kIo from then on, that one included which met it and may have
 // happened in part, as under a kill; nothing is synced or published any more. Reads of single entries go on where the
@@ -85,6 +86,7 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
+  Platform& platform() { return platform_; }
   const std::string& path() const { return path_; }
   const Options& options() const { return options_; }
   const RecoveryReport& recovery() const { return recovery_; }
@@ -278,7 +280,12 @@ class Engine {
   uint64_t next_epoch() { return open_epoch_.fetch_add(1, std::memory_order_relaxed); }
   // Makes the tables empty again, before a second scan.
   void reset_tables();
-  Status create(const std::string& path, bool sync_directory);
+  void note_extents(Snapshot* snapshot) const;
+  Status create(const std::string& path);
+  Status create_head(const std::string& path);
+  static Status open_file(Platform& platform, const std::string& path, std::unique_ptr<File> file,
+                          const Options& options, const Progress& progress, std::unique_ptr<Engine>* engine);
+  Status clear_now(KindFilter kind, uint64_t* removed);
   bool overwrites_durable() const { return volatile_ || options_.durability == Durability::kProcess; }
   // Bytes of segments in use, and how many policy 'space' wants them to be at most under steady writes. Under lock_.
   uint64_t used_space() const;
@@ -330,6 +337,19 @@ class Engine {
   uint64_t compacted_entries_ = 0;
   uint64_t syncs_ = 0;
   uint64_t failed_syncs_ = 0;
+};
+
+// Closes an open snapshot at the end of a scope.
+class SnapshotScope {
+ public:
+  SnapshotScope(Engine& engine, const Engine::Snapshot& snapshot) : engine_(engine), snapshot_(snapshot) {}
+  ~SnapshotScope() { engine_.close_snapshot(snapshot_); }
+  SnapshotScope(const SnapshotScope&) = delete;
+  SnapshotScope& operator=(const SnapshotScope&) = delete;
+
+ private:
+  Engine& engine_;
+  const Engine::Snapshot& snapshot_;
 };
 
 }  // namespace mmcb

@@ -23,10 +23,9 @@ constexpr size_t kPrefetchGroup = 64;
 Status Engine::damaged_at(uint64_t offset) const {
   // The tail of the last page of a file cut short reads as zeros, without any fault: so the size is looked at.
   MMCB_TRY(check_file_size());
-  return Status(
-      Code::kCorrupt,
-      "the entry at offset " + std::to_string(offset) +
-          " is damaged: its checksum does not hold; run verify(), restore a backup or open with recovery 'salvage'");
+  return describe(
+      Code::kCorrupt, 0, "the entry at offset ", offset,
+      " is damaged: its checksum does not hold; run verify(), restore a backup or open with recovery 'salvage'");
 }
 
 // Copies the entry at `offset` (key too, if wanted) when target has room, and says whether what was seen is whole.

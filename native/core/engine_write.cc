@@ -23,6 +23,10 @@ constexpr uint64_t kCheckedUpdate = 1024;
 
 Bytes as_bytes(const std::byte* at, size_t length) { return {at, length}; }
 
+Status damaged_header(uint64_t offset) {
+  return describe(Code::kCorrupt, 0, "the header of the entry at offset ", offset, " is damaged");
+}
+
 }  // namespace
 
 // ---- Public calls ---------------------------------------------------------------------------------------------------------
@@ -111,10 +115,8 @@ Status Engine::erase(Key key) {
 Status Engine::writable() const {
   MMCB_TRY(check_file());
   if (failed_.load(std::memory_order_relaxed)) {
-    return Status(
-        Code::kFailed,
-        "a sync failed earlier (" + failure_.message() + "); reopen the file to go on from its last sync point",
-        failure_.system_error());
+    return describe(Code::kFailed, failure_.system_error(), "a sync failed earlier (", failure_.message(),
+                    "); reopen the file to go on from its last sync point");
   }
   if (options_.read_only) return Status(Code::kReadOnly, "the store was opened with readOnly");
   return Status();
@@ -122,12 +124,10 @@ Status Engine::writable() const {
 
 Status Engine::check_sizes(const Key& key, Bytes data) const {
   if (key.bytes.size() > kMaxKeySize) {
-    return Status(Code::kTooLarge,
-                  "a key may have at most 65535 bytes, this one has " + std::to_string(key.bytes.size()));
+    return describe(Code::kTooLarge, 0, "a key may have at most 65535 bytes, this one has ", key.bytes.size());
   }
   if (data.size() > kMaxDataSize) {
-    return Status(Code::kTooLarge,
-                  "an entry may have at most 2147483647 bytes, this one has " + std::to_string(data.size()));
+    return describe(Code::kTooLarge, 0, "an entry may have at most 2147483647 bytes, this one has ", data.size());
   }
   return Status();
 }
@@ -164,7 +164,7 @@ Status Engine::read_header(uint64_t offset, Found* found) const {
   const EntryHeader& h = found->header;
   if (h.data_size > h.capacity ||
       offset + h.total_size() > mark_offset(segments_.end_of(segments_.index_of(offset)), h.ordinal)) {
-    return Status(Code::kCorrupt, "the header of the entry at offset " + std::to_string(offset) + " is damaged");
+    return damaged_header(offset);
   }
   return Status();
 }
@@ -174,7 +174,7 @@ Status Engine::locate(Address address, Found* found) const {
   if (offset == 0) return Status(Code::kNotFound, "no entry has this address: it was removed or never given out");
   MMCB_TRY(read_header(offset, found));
   if (found->address != address) {
-    return Status(Code::kCorrupt, "the header of the entry at offset " + std::to_string(offset) + " is damaged");
+    return damaged_header(offset);
   }
   return Status();
 }
@@ -188,11 +188,11 @@ Status Engine::locate(const Key& key, Found* found) const {
   if (found->header.total_size() <= kCheckedUpdate) {
     MMCB_TRY(check_version_locked(offset));
   } else if (slots_.resolve(found->address) != offset) {
-    return Status(Code::kCorrupt, "the header of the entry at offset " + std::to_string(offset) + " is damaged");
+    return damaged_header(offset);
   }
   const Bytes its_key = key_of(*found);
   if (its_key.size() != key.bytes.size() || std::memcmp(its_key.data(), key.bytes.data(), its_key.size()) != 0) {
-    return Status(Code::kCorrupt, "the key of the entry at offset " + std::to_string(offset) + " is damaged");
+    return describe(Code::kCorrupt, 0, "the key of the entry at offset ", offset, " is damaged");
   }
   return Status();
 }
@@ -309,6 +309,7 @@ Status Engine::insert_new(const Key& key, Bytes data, Address* address) {
   Place place;
   if (Status status = place_entry(Stream::kFresh, &header, &place); !status.ok()) {
     slots_.abandon(fresh);
+    end_sealed_if_empty();
     return status;
   }
   fill(place, &header, key.bytes, data);

@@ -1,6 +1,5 @@
 #include "core/key_index.h"
 
-#include <cmath>
 #include <cstring>
 #include <thread>
 
@@ -148,15 +147,13 @@ bool KeyIndex::erase(uint64_t key, uint64_t offset) {
   return true;
 }
 
-Status KeyIndex::reserve(uint64_t count) {
-  // Keys fall on shards at random at worst: six standard deviations above the mean leave next to none to grow later.
-  const double mean = static_cast<double>(count) / kShards;
-  const auto expected = static_cast<uint64_t>(mean + 6 * std::sqrt(mean)) + 1;
+Status KeyIndex::reserve(const Demand& demand) {
   for (unsigned number = 0; number < kShards; ++number) {
+    if (demand.keys[number] == 0) continue;
     Shard& shard = shard_at(number);
     const uint64_t table = shard.table.load(std::memory_order_relaxed);
     unsigned log2 = log2_cells(table);
-    while (log2 <= kMaxLog2Cells && limit(number, log2) < expected) ++log2;
+    while (log2 <= kMaxLog2Cells && limit(number, log2) < shard.used + demand.keys[number]) ++log2;
     if (log2 > log2_cells(table)) MMCB_TRY(rebuild(shard, log2, (table & kScattered) != 0));
   }
   return Status();
@@ -167,6 +164,11 @@ Status KeyIndex::reserve(uint64_t count) {
 Status KeyIndex::rebuild(Shard& shard, unsigned log2, bool scattered) {
   reclaim();
   if (log2 > kMaxLog2Cells) return Status(Code::kNoMemory, "key index: too large");
+  // Before anything has changed: once the new table is published, the old one has to be remembered.
+  MMCB_TRY(guarded([&] {
+    if (retired_.size() == retired_.capacity()) retired_.reserve(2 * retired_.size() + 8);
+    return Status();
+  }));
   uint64_t place = 0;
   MMCB_TRY(region_.allocate(log2 + kLog2CellSize, &place));
   const uint64_t old_table = shard.table.load(std::memory_order_relaxed);

@@ -13,6 +13,7 @@
 // once); a shard's sequence number is odd while cells move, and find() retries. Writers are serialised by the caller.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <vector>
@@ -53,8 +54,10 @@ class KeyIndex {
   bool move(uint64_t key, uint64_t from, uint64_t to);
   // Removes the cell {key, offset}; false where there is none.
   bool erase(uint64_t key, uint64_t offset);
-  // Makes room for `count` keys in all, before a rebuild.
-  Status reserve(uint64_t count);
+  // Makes room for keys that are still to come: inserting those counted in `demand` cannot fail afterwards.
+  struct Demand;
+  void count_in(Demand* demand, uint64_t key) const;
+  Status reserve(const Demand& demand);
   // Frees outgrown tables that no reader can see any more. Growing does it too.
   void reclaim();
   // Calls `visit(key, offset)` for each cell, in table order. Not beside a writer.
@@ -143,6 +146,15 @@ class KeyIndex {
   std::atomic<uint64_t> size_{0};
   std::vector<Retired> retired_;
 };
+
+// Keys to be inserted, by shard.
+struct KeyIndex::Demand {
+  std::array<uint32_t, kShards> keys{};
+};
+
+inline void KeyIndex::count_in(Demand* demand, uint64_t key) const {
+  demand->keys[spread(key) >> (64 - kLog2Shards)]++;
+}
 
 // A seqlock without fences (ThreadSanitizer does not see them; Boehm, "Can seqlocks get along with programming language
 // memory models?", 2012): the writer stores to cells with release after it made the sequence odd, the reader loads them

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <new>
 
 namespace mmcb {
 
@@ -26,10 +27,14 @@ void ReaderPin::unpin() {
 }
 
 ReaderPin* ReaderPins::add_reader() {
-  std::unique_ptr<ReaderPin> reader(new ReaderPin(clock_));
-  const std::lock_guard<std::mutex> lock(mutex_);
-  readers_.push_back(std::move(reader));
-  return readers_.back().get();
+  try {
+    std::unique_ptr<ReaderPin> reader(new ReaderPin(clock_));
+    const std::lock_guard<std::mutex> lock(mutex_);
+    readers_.push_back(std::move(reader));
+    return readers_.back().get();
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
 }
 
 void ReaderPins::remove_reader(ReaderPin* reader) {

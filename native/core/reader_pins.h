@@ -34,7 +34,7 @@ class alignas(64) ReaderPin {
 
 class ReaderPins {
  public:
-  // The pin stays valid until remove_reader().
+  // The pin stays valid until remove_reader(). Null where memory for it cannot be had.
   ReaderPin* add_reader();
   void remove_reader(ReaderPin* reader);
 

@@ -27,6 +27,10 @@ Status Segments::initialize(uint32_t segment_size, uint64_t head, uint32_t seed,
   head_ = head;
   seed_ = seed;
   max_size_ = max_size;
+  MMCB_TRY(guarded([&] {
+    partial_.reserve(kMaxPartial);
+    return Status();
+  }));
   return incarnations_.reserve((volume_.address_space() / segment_size_ + 1) * sizeof(uint32_t));
 }
 
@@ -35,12 +39,28 @@ void Segments::set_incarnation(uint32_t segment, uint32_t incarnation) {
   reinterpret_cast<std::atomic<uint32_t>*>(incarnations_.data())[segment].store(incarnation, std::memory_order_release);
 }
 
+Status Segments::reserve_tables(uint64_t count) {
+  MMCB_TRY(incarnations_.ensure(count * sizeof(uint32_t)));
+  return guarded([&] {
+    free_.reserve(count);
+    filled_.reserve(count);
+    return Status();
+  });
+}
+
 Status Segments::add_segments(uint64_t number) {
-  MMCB_TRY(incarnations_.ensure((count() + number) * sizeof(uint32_t)));
-  for (uint64_t i = 0; i < number; i++) {
-    free_.insert(count());
-    segments_.emplace_back();
+  const uint32_t old = count();
+  MMCB_TRY(reserve_tables(old + number));
+  const uint64_t bytes = file_bytes() + number * segment_size_;
+  MMCB_TRY(guarded([&] {
+    segments_.resize(old + number);
+    return Status();
+  }));
+  if (Status status = volume_.grow(bytes); !status.ok()) {
+    segments_.resize(old);
+    return status;
   }
+  for (uint32_t i = old; i < count(); i++) free_.insert(i);
   return Status();
 }
 
@@ -73,7 +93,7 @@ Status Segments::allocate(Stream stream, uint64_t total_size, uint64_t epoch, Pl
     MMCB_TRY(take_run(static_cast<uint32_t>((bytes + segment_size_ - 1) / segment_size_), epoch, &first));
     place_in(first, total_size, place);
     segments_[first].state = Segment::State::kSealed;
-    filled_.push_back(first);
+    filled_.insert(first);
     if (observer_) observer_();
     return Status();
   }
@@ -85,8 +105,8 @@ Status Segments::allocate(Stream stream, uint64_t total_size, uint64_t epoch, Pl
       const uint32_t full = active;
       active = kNone;
       segments_[full].state = Segment::State::kSealed;
-      filled_.push_back(full);
-      if (room_of(full) > segment_size_ / 16 && partial_.size() < kMaxPartial) partial_.push_back(full);
+      filled_.insert(full);
+      if (room_of(full) > segment_size_ / 16 && partial_.size() < partial_.capacity()) partial_.push_back(full);
     }
     // A large entry would leave a hole in most partly filled segments; it gets a fresh one.
     if (stream != Stream::kLarge) {
@@ -125,7 +145,7 @@ Status Segments::take_run(uint32_t length, uint64_t epoch, uint32_t* first) {
   uint32_t found = kNone;
   uint32_t run = 0;
   uint32_t previous = kNone;
-  for (const uint32_t segment : free_) {
+  for (uint32_t segment = free_.next(0); segment != kNone; segment = free_.next(uint64_t{segment} + 1)) {
     run = previous != kNone && segment == previous + 1 ? run + 1 : 1;
     previous = segment;
     if (run == length) {
@@ -168,15 +188,11 @@ Status Segments::grow(uint32_t needed) {
   }
   const uint64_t spare = growth_bound_ > now ? (growth_bound_ - now) / segment_size_ : 0;
   const uint64_t wanted = std::min<uint64_t>(reserve_size(), spare);
-  uint32_t step = static_cast<uint32_t>(std::min(most, std::max<uint64_t>(needed, wanted)));
-  Status status = volume_.grow(now + static_cast<uint64_t>(step) * segment_size_);
-  if (!status.ok() && step > needed) {
-    // A nearly full disk: what is needed may still fit.
-    step = needed;
-    status = volume_.grow(now + static_cast<uint64_t>(step) * segment_size_);
-  }
-  MMCB_TRY(status);
-  return add_segments(step);
+  const auto step = static_cast<uint32_t>(std::min(most, std::max<uint64_t>(needed, wanted)));
+  Status status = add_segments(step);
+  // A nearly full disk: what is needed may still fit.
+  if (!status.ok() && step > needed) status = add_segments(needed);
+  return status;
 }
 
 void Segments::prepare_marks(uint32_t last) {
@@ -186,8 +202,9 @@ void Segments::prepare_marks(uint32_t last) {
 
 std::vector<uint32_t> Segments::next_unfaulted(uint32_t most) {
   std::vector<uint32_t> next;
+  next.reserve(std::min<uint64_t>(most, free_.size()));
   uint32_t looked_at = 0;
-  for (const uint32_t segment : free_) {
+  for (uint32_t segment = free_.next(0); segment != kNone; segment = free_.next(uint64_t{segment} + 1)) {
     if (looked_at++ == most) break;
     Segment& s = segments_[segment];
     if (s.faulted || s.hollow) continue;
@@ -212,7 +229,6 @@ Status Segments::grow_ahead() {
 Status Segments::reserve_file(uint64_t bytes) {
   if (bytes <= file_bytes()) return Status();
   const uint64_t missing = (bytes - file_bytes() + segment_size_ - 1) / segment_size_;
-  MMCB_TRY(volume_.grow(file_bytes() + missing * segment_size_));
   return add_segments(missing);
 }
 
@@ -320,8 +336,8 @@ Segments::Totals Segments::totals() const {
 
 uint32_t Segments::take_filled() {
   while (!filled_.empty()) {
-    const uint32_t segment = filled_.back();
-    filled_.pop_back();
+    const uint32_t segment = filled_.next(0);
+    filled_.erase(segment);
     if (segment < count()) return segment;  // not trimmed away meanwhile
   }
   return kNone;
@@ -412,7 +428,7 @@ Status Segments::trim(uint32_t floor, bool keep_reserve) {
   // Holes from the back, so that the segments taken next (the lowest) still have their blocks.
   uint32_t kept = 0;
   const uint32_t keep = std::max<uint32_t>(4, used / 8);
-  for (const uint32_t i : free_) {
+  for (uint32_t i = free_.next(0); i != kNone; i = free_.next(uint64_t{i} + 1)) {
     if (segments_[i].hollow || kept++ < keep) continue;
     MMCB_TRY(volume_.punch(offset_of(i), segment_size_));
     segments_[i].hollow = true;
@@ -423,13 +439,18 @@ Status Segments::trim(uint32_t floor, bool keep_reserve) {
 // ---- Recovery -----------------------------------------------------------------------------------------------------------------
 
 Status Segments::rebuild_begin(uint32_t count) {
-  segments_.assign(count, Segment{});
+  MMCB_TRY(reserve_tables(count));
+  MMCB_TRY(guarded([&] {
+    segments_.assign(count, Segment{});
+    return Status();
+  }));
   free_.clear();
+  filled_.clear();
   partial_.clear();
   live_and_slack_ = 0;
   live_bytes_ = 0;
   ended_count_ = 0;
-  return incarnations_.ensure(count * sizeof(uint32_t));
+  return Status();
 }
 
 void Segments::rebuild_used(uint32_t segment, const SegmentHeader& header, uint64_t used, uint32_t ordinals) {

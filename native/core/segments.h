@@ -16,13 +16,13 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <set>
 #include <vector>
 
 #include "core/format.h"
 #include "core/platform/platform.h"
 #include "core/reader_pins.h"
 #include "core/region.h"
+#include "core/segment_set.h"
 #include "core/status.h"
 #include "core/volume.h"
 
@@ -114,7 +114,7 @@ class Segments {
   void change_live(uint32_t segment, const EntryHeader& from, const EntryHeader& to);
 
   // A segment that was filled up since the last call, or kNone.
-  static constexpr uint32_t kNone = 0xffffffffu;
+  static constexpr uint32_t kNone = SegmentSet::kNone;
   uint32_t take_filled();
   // Stops appending to a segment (its state becomes kSealed). For compaction victims.
   void seal(uint32_t segment);
@@ -174,7 +174,10 @@ class Segments {
   uint32_t reserve_size() const;
   void write_header(uint32_t segment, uint32_t run_length, uint64_t epoch);
   void free_run(uint32_t first);
+  // Grows file and tables by so many segments, or changes nothing.
   Status add_segments(uint64_t number);
+  // Makes room in memory for `count` segments in all, so that nothing later has to allocate for them.
+  Status reserve_tables(uint64_t count);
   void prepare_marks(uint32_t last);
   void set_incarnation(uint32_t segment, uint32_t incarnation);
   uint64_t room_of(uint32_t segment) const;
@@ -188,9 +191,9 @@ class Segments {
   uint32_t seed_ = 0;
   uint64_t max_size_ = 0;
   std::deque<Segment> segments_;  // references stay valid while the file grows
-  std::set<uint32_t> free_;
-  std::vector<uint32_t> filled_;
-  std::vector<uint32_t> partial_;  // sealed ones with room worth filling
+  SegmentSet free_;
+  SegmentSet filled_;
+  std::vector<uint32_t> partial_;  // sealed ones with room worth filling; as many as there is capacity for
   std::array<uint32_t, kStreams> active_{kNone, kNone, kNone};
   uint64_t live_and_slack_ = 0;
   uint64_t live_bytes_ = 0;

@@ -5,7 +5,6 @@
 #include <chrono>
 #include <utility>
 
-#include "core/platform/posix_platform.h"
 #include "core/sync_machine.h"
 
 namespace mmcb {
@@ -31,7 +30,7 @@ double milliseconds_since(Clock::time_point start) {
 
 Status SharedStore::start() {
   if (engine_->options().read_only) return Status();
-  Platform& platform = posix_platform();
+  Platform& platform = engine_->platform();
   if (!volatile_) MMCB_TRY(platform.start_thread([this] { sync_loop(); }, &sync_thread_));
   engine_->set_space_listener(this);
   return platform.start_thread([this] { maintenance_loop(); }, &maintenance_thread_);
@@ -42,14 +41,23 @@ void SharedStore::flush(Store::Done done) {
     done(Status());
     return;
   }
-  {
+  Status status = guarded([&] {
     std::lock_guard guard(mutex_);
     waiting_.push_back(std::move(done));
+    return Status();
+  });
+  if (!status.ok()) {
+    done(status);
+    return;
   }
   sync_wake_.notify_one();
 }
 
 Status SharedStore::flush() {
+  return guarded([&] { return flush_now(); });
+}
+
+Status SharedStore::flush_now() {
   Status outcome;
   bool finished = false;
   std::mutex mutex;
@@ -119,9 +127,14 @@ Status SharedStore::shut_down() {
 }
 
 uint64_t SharedStore::add_listener(Store::Listener listener) {
-  std::lock_guard guard(listeners_mutex_);
-  listeners_.emplace(++last_listener_, std::move(listener));
-  return last_listener_;
+  uint64_t id = 0;
+  const Status status = guarded([&] {
+    std::lock_guard guard(listeners_mutex_);
+    id = ++last_listener_;
+    listeners_.emplace(id, std::move(listener));
+    return Status();
+  });
+  return status.ok() ? id : 0;
 }
 
 void SharedStore::remove_listener(uint64_t id) {
@@ -160,7 +173,13 @@ bool SharedStore::is_stopping() {
 
 void SharedStore::emit(const StoreEvent& event) {
   std::lock_guard guard(listeners_mutex_);
-  for (const auto& [id, listener] : listeners_) listener(event);
+  for (const auto& [id, listener] : listeners_) {
+    // An event that there is no memory for is lost. What it tells of is not: the next call finds out.
+    (void)guarded([&] {
+      listener(event);
+      return Status();
+    });
+  }
 }
 
 void SharedStore::emit_error(Status status) {
@@ -241,11 +260,9 @@ Status SharedStore::sync() {
 void SharedStore::report_deletion() {
   if (told_of_deletion_ || !engine_->is_deleted()) return;
   told_of_deletion_ = true;
-  emit_error(Status(Code::kIo,
-                    engine_->path() +
-                        ": the file was deleted or replaced while it is open; what it holds is gone once it "
-                        "is closed: use backup() to keep it",
-                    ENOENT));
+  emit_error(describe(Code::kIo, ENOENT, engine_->path(),
+                      ": the file was deleted or replaced while it is open; what it holds is gone once it is closed: "
+                      "use backup() to keep it"));
 }
 
 void SharedStore::maintenance_loop() {

@@ -47,6 +47,7 @@ class SharedStore final : public SpaceListener {
   void wait_for_space() override;
 
  private:
+  Status flush_now();
   void sync_loop();
   Status sync();
   void maintenance_loop();

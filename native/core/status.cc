@@ -1,6 +1,38 @@
 #include "core/status.h"
 
+#include <system_error>
+
 namespace mmcb {
+namespace {
+
+// Null where memory for it cannot be had.
+template <typename... Source>
+std::unique_ptr<std::string> message_of(Source&&... source) noexcept {
+  try {
+    return std::make_unique<std::string>(std::forward<Source>(source)...);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+
+}  // namespace
+
+Status::Status(Code code, std::string message, int system_error) noexcept
+    : code_(code), system_error_(system_error), message_(message_of(std::move(message))) {}
+
+Status::Status(Code code, const char* message, int system_error) noexcept
+    : code_(code), system_error_(system_error), message_(message == nullptr ? nullptr : message_of(message)) {}
+
+Status::Status(const Status& other) noexcept
+    : code_(other.code_),
+      system_error_(other.system_error_),
+      message_(other.message_ ? message_of(*other.message_) : nullptr) {}
+
+void append_part(std::string& message, std::string_view text) { message += text; }
+
+void append_part(std::string& message, uint64_t number) { message += std::to_string(number); }
+
+void append_part(std::string& message, SystemError error) { message += std::generic_category().message(error.number); }
 
 const char* code_name(Code code) {
   // No default: a new code without a name is a compiler warning.

@@ -1,11 +1,16 @@
 // Status: the outcome of a core operation. The core throws nothing; every call that can fail returns one.
 //
+// Making, copying and moving a Status never throws: a failure must be told (and a failed sync must be acted upon) when
+// memory is short, too. The message is left out then; the code and the system's error are not.
+//
 // Thread safety: a Status is a value; const use from several threads is safe.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace mmcb {
@@ -33,16 +38,14 @@ enum class Code : uint8_t {
 class [[nodiscard]] Status {
  public:
   Status() = default;
-  explicit Status(Code code) : code_(code) {}
-  Status(Code code, std::string message, int system_error = 0)
-      : code_(code), system_error_(system_error), message_(std::make_unique<std::string>(std::move(message))) {}
-  Status(Status&&) = default;
-  Status& operator=(Status&&) = default;
-  Status(const Status& other)
-      : code_(other.code_),
-        system_error_(other.system_error_),
-        message_(other.message_ ? std::make_unique<std::string>(*other.message_) : nullptr) {}
-  Status& operator=(const Status& other) {
+  explicit Status(Code code) noexcept : code_(code) {}
+  Status(Code code, std::string message, int system_error = 0) noexcept;
+  // `message` may be null.
+  Status(Code code, const char* message, int system_error = 0) noexcept;
+  Status(Status&&) noexcept = default;
+  Status& operator=(Status&&) noexcept = default;
+  Status(const Status& other) noexcept;
+  Status& operator=(const Status& other) noexcept {
     if (this != &other) *this = Status(other);
     return *this;
   }
@@ -65,6 +68,37 @@ class [[nodiscard]] Status {
 
 // The name of a code without its MMCB_ prefix, e.g. "NOT_FOUND".
 const char* code_name(Code code);
+
+// A status whose message is put together here, from texts, whole numbers and SystemErrors: where memory for it cannot be
+// had, it has none.
+struct SystemError {
+  int number;
+};
+void append_part(std::string& message, std::string_view text);
+void append_part(std::string& message, uint64_t number);
+void append_part(std::string& message, SystemError error);  // what the system says about errno
+
+template <typename... Parts>
+Status describe(Code code, int system_error, const Parts&... parts) noexcept {
+  try {
+    std::string message;
+    (append_part(message, parts), ...);
+    return Status(code, std::move(message), system_error);
+  } catch (const std::bad_alloc&) {
+    return Status(code, nullptr, system_error);
+  }
+}
+
+// Runs what allocates memory: no std::bad_alloc leaves it. Calls of the core that allocate go through this, at the border
+// of the core or nearer to the allocation, where a status can still be dealt with.
+template <typename Body>
+Status guarded(Body&& body) {
+  try {
+    return body();
+  } catch (const std::bad_alloc&) {
+    return Status(Code::kNoMemory, "not enough memory");
+  }
+}
 
 }  // namespace mmcb
 

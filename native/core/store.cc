@@ -31,6 +31,7 @@ class Registry {
     return *registry;
   }
 
+  // Throws std::bad_alloc; nothing is open or registered then.
   Status open(const std::string& path, const Options& options, const Progress& progress,
               std::shared_ptr<SharedStore>* store, FileIdentity* identity) {
     Platform& platform = posix_platform();
@@ -54,13 +55,16 @@ class Registry {
       }
       open_.emplace(*identity, Entry{});
     }
-    std::unique_ptr<Engine> engine;
-    Status status = Engine::open(platform, path, std::move(file), options, progress, &engine);
     std::shared_ptr<SharedStore> fresh;
-    if (status.ok()) {
+    Status status = guarded([&]() -> Status {
+      std::unique_ptr<Engine> engine;
+      MMCB_TRY(Engine::open(platform, path, std::move(file), options, progress, &engine));
       fresh = std::make_shared<SharedStore>(std::move(engine), false);
-      status = fresh->start();
-    }
+      return fresh->start();
+    });
+    // Closed before anybody waiting may try: the file is locked until then.
+    if (!status.ok()) fresh.reset();
+    file.reset();
     const std::lock_guard guard(mutex_);
     if (status.ok()) {
       open_[*identity] = Entry{fresh, 1};
@@ -103,9 +107,23 @@ class Registry {
 // One opener's hold on a shared store.
 class Lease final : public Store {
  public:
-  Lease(std::shared_ptr<SharedStore> shared, FileIdentity identity, bool registered)
-      : shared_(std::move(shared)), identity_(identity), registered_(registered) {}
+  // Made before there is anything to hold: what is open already must not be lost for want of memory.
+  Lease() = default;
   ~Lease() override { (void)Lease::close(); }
+
+  Status open(const std::string& path, const Options& options, const Progress& progress) {
+    if (path != ":memory:") {
+      MMCB_TRY(Registry::instance().open(path, options, progress, &shared_, &identity_));
+      registered_ = true;
+      return Status();
+    }
+    std::unique_ptr<Engine> engine;
+    MMCB_TRY(Engine::open(memory_platform(), path, options, progress, &engine));
+    auto shared = std::make_shared<SharedStore>(std::move(engine), true);
+    MMCB_TRY(shared->start());
+    shared_ = std::move(shared);
+    return Status();
+  }
 
   Status close() override {
     std::shared_ptr<SharedStore> shared = std::move(shared_);
@@ -132,27 +150,20 @@ class Lease final : public Store {
 
  private:
   std::shared_ptr<SharedStore> shared_;
-  const FileIdentity identity_;
-  const bool registered_;
+  FileIdentity identity_;
+  bool registered_ = false;
 };
 
 }  // namespace
 
 Status Store::open(const std::string& path, const Options& options, const Progress& progress,
                    std::shared_ptr<Store>* store) {
-  if (path == ":memory:") {
-    std::unique_ptr<Engine> engine;
-    MMCB_TRY(Engine::open(memory_platform(), path, options, progress, &engine));
-    auto shared = std::make_shared<SharedStore>(std::move(engine), true);
-    MMCB_TRY(shared->start());
-    *store = std::make_shared<Lease>(std::move(shared), FileIdentity{}, false);
+  return guarded([&]() -> Status {
+    auto lease = std::make_shared<Lease>();
+    MMCB_TRY(lease->open(path, options, progress));
+    *store = std::move(lease);
     return Status();
-  }
-  std::shared_ptr<SharedStore> shared;
-  FileIdentity identity;
-  MMCB_TRY(Registry::instance().open(path, options, progress, &shared, &identity));
-  *store = std::make_shared<Lease>(std::move(shared), identity, true);
-  return Status();
+  });
 }
 
 }  // namespace mmcb

@@ -3,7 +3,8 @@
 // the file in order.
 //
 // Thread safety: every call may come from any thread. Completions and listeners are called on the store's own threads; they
-// must not block, must not add or remove listeners, and must not let go of the last reference to the store.
+// must not block, must not throw (but see add_listener), must not add or remove listeners, and must not let go of the last
+// reference to the store.
 #pragma once
 
 #include <cstdint>
@@ -41,7 +42,7 @@ class Store {
   virtual Engine& engine() = 0;
 
   // Asks for a sync point that covers every call made before; `done` is called once, when it is on the disk or has
-  // failed. Concurrent requests share sync points (group commit).
+  // failed (or at once, with kNoMemory, where there is no memory for the request). Concurrent requests share sync points (group commit).
   using Done = std::function<void(const Status&)>;
   virtual void flush(Done done) = 0;
   // The same, waiting.
@@ -55,6 +56,7 @@ class Store {
   virtual Status backup(const std::string& target, bool overwrite, const Progress& progress) = 0;
 
   using Listener = std::function<void(const StoreEvent&)>;
+  // 0 where memory for it cannot be had. An event for which a listener has no memory (std::bad_alloc) is dropped.
   virtual uint64_t add_listener(Listener listener) = 0;
   // Waits for a call of it under way. Must not be called from a listener.
   virtual void remove_listener(uint64_t id) = 0;

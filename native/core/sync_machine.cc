@@ -34,11 +34,9 @@ Status SyncMachine::begin(bool closing) {
   if (!is_in_place(e.superblock_, e.volume_.at(0))) {
     // Overwritten, by another file or an older copy of this one. Going on would make a mixture of the two.
     e.volume_.file().give_up();
-    return Status(Code::kIo,
-                  e.path_ +
-                      ": the file was overwritten under the mapping; what stands on the disk is as it is; close it "
-                      "and open it again",
-                  EIO);
+    return describe(Code::kIo, EIO, e.path_,
+                    ": the file was overwritten under the mapping; what stands on the disk is as it is; close it "
+                    "and open it again");
   }
   if (e.open_epoch_.load(std::memory_order_relaxed) >= kMaxEpoch) {
     return Status(Code::kFull, "the file has used up its 2^40 epochs; copy it with backup()");

@@ -13,21 +13,23 @@ void Verifier::error(std::string message, uint64_t offset, uint64_t address) {
 }
 
 Status Verifier::run(const Progress& progress, VerifyReport* report) {
-  Engine& e = engine_;
-  const uint64_t started = e.platform_.monotonic_ns();
   report_ = report;
+  return guarded([&] { return check(progress); });
+}
+
+Status Verifier::check(const Progress& progress) {
+  Engine& e = engine_;
+  VerifyReport* const report = report_;
+  const uint64_t started = e.platform_.monotonic_ns();
   check_superblocks();
-  check_space();
+  MMCB_TRY(check_space());
 
   Engine::Snapshot snapshot;
   MMCB_TRY(e.open_snapshot(&snapshot));
+  const SnapshotScope scope(e, snapshot);
   const WalkContext context{e.volume_.at(0), e.seed_, e.segments_.segment_size(), e.segments_.head()};
-  Status status;
   for (size_t i = 0; i < snapshot.extents.size(); i++) {
-    if (progress && !progress("verify", i, snapshot.extents.size())) {
-      status = Status(Code::kAborted);
-      break;
-    }
+    if (progress && !progress("verify", i, snapshot.extents.size())) return Status(Code::kAborted);
     const SegmentExtent& extent = snapshot.extents[i];
     const uint64_t start = e.segments_.offset_of(extent.segment);
     SegmentHeader header;
@@ -44,10 +46,8 @@ Status Verifier::run(const Progress& progress, VerifyReport* report) {
     if (end.skipped != 0) skipped_.push_back(end.first_skip);
     if (end.used < extent.used) skipped_.push_back(start + end.used);
   }
-  e.close_snapshot(snapshot);
   // What is missing because the file was cut short is no damage that a report could list.
   MMCB_TRY(e.check_file_size());
-  MMCB_TRY(status);
   if (progress) progress("verify", snapshot.extents.size(), snapshot.extents.size());
   report->entries = count_;
   if (count_ != snapshot.count || digest_ != snapshot.digest) {
@@ -105,7 +105,7 @@ void Verifier::check_superblocks() {
   if (decode(e.volume_.at(at), &found) != SuperblockVerdict::kValid) error("the superblock is damaged", at);
 }
 
-void Verifier::check_space() {
+Status Verifier::check_space() {
   Engine& e = engine_;
   std::lock_guard guard(e.lock_);
   const Segments::Totals t = e.segments_.totals();
@@ -113,8 +113,9 @@ void Verifier::check_space() {
     error("live, slack, garbage and free bytes do not add up to the size of the file", 0);
   }
   uint64_t size = 0;
-  if (!e.volume_.file().size(&size).ok() || size < e.segments_.file_bytes())
-    error("the file is shorter than its contents", size);
+  MMCB_TRY(e.volume_.file().size(&size));
+  if (size < e.segments_.file_bytes()) error("the file is shorter than its contents", size);
+  return Status();
 }
 
 }  // namespace mmcb

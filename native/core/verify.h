@@ -18,9 +18,11 @@ class Verifier {
   Status run(const Progress& progress, VerifyReport* report);
 
  private:
+  // Throws std::bad_alloc.
+  Status check(const Progress& progress);
   void check_entry(const Engine::Snapshot& snapshot, const WalkedEntry& entry);
   void check_superblocks();
-  void check_space();
+  Status check_space();
   void error(std::string message, uint64_t offset, uint64_t address = ~0ull);
 
   Engine& engine_;

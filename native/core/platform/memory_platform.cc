@@ -81,12 +81,14 @@ MemoryPlatform& memory_platform() {
 }
 
 Status MemoryPlatform::open(const std::string& path, OpenMode mode, std::unique_ptr<File>* file) {
-  if (mode == OpenMode::kReadOnly) return Status(Code::kIo, path + ": open: no such file", ENOENT);
+  if (mode == OpenMode::kReadOnly) return describe(Code::kIo, ENOENT, path, ": open: no such file");
   static std::atomic<uint64_t> next{1};
   // No device has this number, so that the registry of open files never takes one for a real file.
   const FileIdentity identity{UINT64_MAX, next.fetch_add(1, std::memory_order_relaxed)};
-  *file = std::make_unique<MemoryFile>(system_, identity);
-  return Status();
+  return guarded([&] {
+    *file = std::make_unique<MemoryFile>(system_, identity);
+    return Status();
+  });
 }
 
 Status MemoryPlatform::sync_directory_of(const std::string&) { return Status(); }

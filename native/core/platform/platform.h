@@ -4,6 +4,8 @@
 // a failing disk or a stopped clock behind the engine. Implementations: PosixPlatform (posix_platform.h), MemoryPlatform
 // (memory_platform.h, for ":memory:"), and the tests' SimulatedPlatform.
 //
+// Nothing here throws, whatever the implementation: memory that cannot be had is kNoMemory.
+//
 // Thread safety: Platform is safe from any thread. A File's sync(), lost(), give_up(), check() and is_deleted() may run
 // beside every other call; the remaining calls on one File are serialised by the caller.
 #pragma once

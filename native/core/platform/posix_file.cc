@@ -51,14 +51,14 @@ bool is_xfs(int fd) {
 
 class PosixFile final : public File {
  public:
-  PosixFile(int fd, std::string path, OpenMode mode, const struct stat& info)
-      : fd_(fd),
-        path_(std::move(path)),
+  PosixFile(Descriptor fd, const std::string& path, OpenMode mode, const struct stat& info)
+      : fd_(std::move(fd)),
+        path_(path),
         mode_(mode),
         identity_{static_cast<uint64_t>(info.st_dev), static_cast<uint64_t>(info.st_ino)},
         had_name_(info.st_nlink != 0) {
 #if defined(__linux__)
-    is_xfs_ = is_xfs(fd);
+    is_xfs_ = is_xfs(fd_.get());
 #endif
   }
 
@@ -78,11 +78,9 @@ class PosixFile final : public File {
       if (bytes >= mapped) return Status();
       give_up();
     }
-    return Status(Code::kIo,
-                  path_ +
-                      ": the file was truncated, overwritten or its storage failed under the mapping; what stands on "
-                      "the disk is as it is; close it and open it again",
-                  EIO);
+    return describe(Code::kIo, EIO, path_,
+                    ": the file was truncated, overwritten or its storage failed under the mapping; what stands on "
+                    "the disk is as it is; close it and open it again");
   }
 
   bool is_deleted() override {
@@ -94,7 +92,7 @@ class PosixFile final : public File {
   Status lock(LockMode mode) override {
     const int operation = (mode == LockMode::kExclusive ? LOCK_EX : LOCK_SH) | LOCK_NB;
     if (uninterrupted([&] { return ::flock(fd_.get(), operation); }) == 0) return Status();
-    if (errno == EWOULDBLOCK) return Status(Code::kLocked, path_ + ": in use by another writer", EWOULDBLOCK);
+    if (errno == EWOULDBLOCK) return describe(Code::kLocked, EWOULDBLOCK, path_, ": in use by another writer");
     return system_status(path_, "lock", errno);
   }
 
@@ -202,7 +200,7 @@ class PosixFile final : public File {
  private:
   Status check_writable() const {
     if (mode_ == OpenMode::kReadWrite) return Status();
-    return Status(Code::kReadOnly, path_ + ": opened read-only");
+    return describe(Code::kReadOnly, 0, path_, ": opened read-only");
   }
 
   // Returns 0 or errno, as the next one does.
@@ -282,12 +280,14 @@ Status open_file(const std::string& path, OpenMode mode, std::unique_ptr<File>* 
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) return system_status(path, "stat", errno);
   if (S_ISDIR(info.st_mode)) return system_status(path, "open", EISDIR);
-  if (!S_ISREG(info.st_mode)) return Status(Code::kIo, path + ": open: not a regular file", EINVAL);
+  if (!S_ISREG(info.st_mode)) return describe(Code::kIo, EINVAL, path, ": open: not a regular file");
 #if defined(__linux__)
   if (mode == OpenMode::kReadWrite && info.st_size == 0) opt_out_of_copy_on_write(fd.get());
 #endif
-  *file = std::make_unique<PosixFile>(fd.take(), path, mode, info);
-  return Status();
+  return guarded([&] {
+    *file = std::make_unique<PosixFile>(std::move(fd), path, mode, info);
+    return Status();
+  });
 }
 
 }  // namespace mmcb::posix

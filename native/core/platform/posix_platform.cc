@@ -14,6 +14,7 @@
 
 namespace mmcb {
 
+using posix::code_of;
 using posix::Descriptor;
 using posix::system_status;
 using posix::uninterrupted;
@@ -39,7 +40,11 @@ Status PosixPlatform::open(const std::string& path, OpenMode mode, std::unique_p
 }
 
 Status PosixPlatform::sync_directory_of(const std::string& path) {
-  const std::string parent = parent_of(path);
+  std::string parent;
+  MMCB_TRY(guarded([&] {
+    parent = parent_of(path);
+    return Status();
+  }));
   const Descriptor fd(uninterrupted([&] { return ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   if (fd.get() < 0) return system_status(parent, "open", errno);
   if (uninterrupted([&] { return ::fsync(fd.get()); }) == 0) return Status();
@@ -50,7 +55,8 @@ Status PosixPlatform::sync_directory_of(const std::string& path) {
 
 Status PosixPlatform::rename(const std::string& from, const std::string& to) {
   if (::rename(from.c_str(), to.c_str()) == 0) return Status();
-  return system_status(from, ("rename to " + to).c_str(), errno);
+  const int error = errno;
+  return describe(code_of(error), error, from, ": rename to ", to, ": ", SystemError{error});
 }
 
 Status PosixPlatform::remove(const std::string& path) {

@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <cstdint>
 #include <string>
-#include <system_error>
 #include <utility>
 
 #include "core/status.h"
@@ -23,14 +22,16 @@ namespace mmcb::posix {
 inline constexpr uint64_t kHugePage = 2ull << 20;
 inline constexpr uint64_t kMaxFileOffset = INT64_MAX;
 
+inline Code code_of(int error) {
+  return error == ENOSPC || error == EDQUOT || error == EFBIG ? Code::kNoSpace : Code::kIo;
+}
+
 inline Status system_status(const std::string& path, const char* what, int error) {
-  const bool no_space = error == ENOSPC || error == EDQUOT || error == EFBIG;
-  return Status(no_space ? Code::kNoSpace : Code::kIo,
-                path + ": " + what + ": " + std::generic_category().message(error), error);
+  return describe(code_of(error), error, path, ": ", what, ": ", SystemError{error});
 }
 
 inline Status memory_status(const char* what, int error) {
-  return Status(Code::kNoMemory, std::string(what) + ": " + std::generic_category().message(error), error);
+  return describe(Code::kNoMemory, error, what, ": ", SystemError{error});
 }
 
 // Repeats a call that a signal interrupted.
@@ -50,6 +51,7 @@ class Descriptor {
     // Never repeated on EINTR: Linux has closed it by then, and another thread may own the number.
     if (fd_ >= 0) ::close(fd_);
   }
+  Descriptor(Descriptor&& other) noexcept : fd_(other.take()) {}
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
   int get() const { return fd_; }

@@ -85,7 +85,9 @@ Status PosixPlatform::start_thread(std::function<void()> body, std::unique_ptr<T
     *thread = std::make_unique<PosixThread>(std::move(body));
     return Status();
   } catch (const std::system_error& error) {
-    return Status(Code::kNoMemory, std::string("a thread could not be started: ") + error.what());
+    return describe(Code::kNoMemory, error.code().value(), "a thread could not be started: ", error.what());
+  } catch (const std::bad_alloc&) {
+    return Status(Code::kNoMemory, "a thread could not be started: not enough memory");
   }
 }
 

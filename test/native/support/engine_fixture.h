@@ -23,8 +23,8 @@ namespace mmcb::test {
 // A folder below the current one (a real file system, unlike many /tmp), removed at the end.
 class TemporaryFolder {
  public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::current_path() / "mmcb-test-XXXXXX").string();
+  explicit TemporaryFolder(const std::filesystem::path& parent = std::filesystem::current_path()) {
+    std::string name = (parent / "mmcb-test-XXXXXX").string();
     if (mkdtemp(name.data()) == nullptr) std::abort();
     path_ = name;
   }

@@ -1,0 +1,42 @@
+// I/O faults by the i-th call: every workload, every kind of system call, every call of it, once and from then on.
+#include "core/step.h"
+#include "fault_loop.h"
+
+using namespace mmcb;
+using namespace mmcb::test;
+
+namespace {
+
+// Few enough that the loop cannot have lost half of what it did when it was written.
+constexpr uint64_t kLeastRuns = 2000 / kFaultStride;
+constexpr uint64_t kLeastRunsWithoutMemory = 500 / kFaultStride;
+
+FaultCounts fail_every_call(bool without_memory) {
+  FaultCounts counts;
+  for (const FaultWorkload& workload : fault_workloads()) {
+    const uint64_t hit_before = counts.hit;
+    FaultLoop loop(workload, counts);
+    for (size_t call = 0; call < kSystemCalls; call++) loop.fail_each(static_cast<SystemCall>(call), without_memory);
+    CHECK_MESSAGE(counts.hit > hit_before + 5 / kFaultStride, std::string(workload.name));
+  }
+  for (size_t call = 0; call < kSystemCalls; call++) {
+    // The engine starts no threads: fault_store_test.cc.
+    if (static_cast<SystemCall>(call) == SystemCall::kStartThread) continue;
+    CHECK_MESSAGE(counts.by_call[call] > 0, std::string(name_of(static_cast<SystemCall>(call))) << " has never failed");
+  }
+  return counts;
+}
+
+}  // namespace
+
+TEST_CASE("faults: the i-th system call fails, and nothing that was acknowledged is lost") {
+  const FaultCounts counts = fail_every_call(false);
+  MESSAGE(counts.text());
+  CHECK(counts.hit >= kLeastRuns);
+}
+
+TEST_CASE("faults: the i-th system call fails, and from then on there is no memory either") {
+  const FaultCounts counts = fail_every_call(true);
+  MESSAGE(counts.text());
+  CHECK(counts.hit >= kLeastRunsWithoutMemory);
+}
