@@ -130,6 +130,7 @@ Status Compactor::move_some(uint64_t budget) {
         // Copying it would give wrong bytes a right checksum. It stays where it is, and its segment with it.
         s.damaged = true;
         s.victim = false;
+        e.note_damage();
         victims_.pop_back();
         return Status(Code::kCorrupt, "the entry at offset " + std::to_string(position_) +
                                           " is damaged; its segment was not compacted");
