@@ -68,6 +68,8 @@ class SpaceListener {
 // Which entries an iteration wants.
 enum class KindFilter : uint8_t { kPlain = 0, kIntKey = 1, kStringKey = 2, kAll = 255 };
 
+struct EngineInternals;
+
 class Engine {
  public:
   // Opens or creates. `report` tells what recovery found. On failure nothing is left open, and a refused file is
@@ -177,6 +179,7 @@ class Engine {
   bool has_unsynced_changes() const;
 
  private:
+  friend struct EngineInternals;  // tests that damage what is in memory
   friend class Backup;
   friend class Batch;
   friend class Compactor;

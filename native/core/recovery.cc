@@ -145,6 +145,7 @@ Status Recovery::attempt_once(Reading reading, Doubt doubt, bool replay) {
   if (scans_ != 0) MMCB_TRY(prepare(e.volume_.size()));
   scans_++;
   doubt_ = doubt;
+  power_was_lost_ = !replay && (superblock_.flags & kFlagProcessMode) == 0;
   replay_journal_ = replay && Journal::is_armed(e.volume_.at(0));
   if (replay_journal_) Journal::replay(e.volume_.at(0), e.volume_.size(), superblock_);
   return scan(reading);
@@ -179,15 +180,30 @@ Status Recovery::decide() {
     if (agrees) return Status();
     if (e.options_.recovery == RecoveryMode::kStrict) return Status(Code::kCorrupt, mismatch());
   }
-  return salvage(!clean && same_boot);
+  const bool page_cache_survived = !clean && same_boot;
+  return salvage(page_cache_survived || process_mode ? Reading::kNewest : Reading::kAsOfDurable, page_cache_survived);
 }
 
-// No digest vouches for what this finds.
-Status Recovery::salvage(bool replay) {
+// No digest vouches for what this finds. After a power cut nothing newer than E is taken even so: which of it reached the
+// disk is chance.
+Status Recovery::salvage(Reading reading, bool replay) {
   RecoveryReport& report = engine_.recovery_;
-  MMCB_TRY(attempt_once(Reading::kNewest, Doubt::kSalvage, replay));
+  MMCB_TRY(attempt_once(reading, Doubt::kSalvage, replay));
   report.status = RecoveryStatus::kSalvaged;
   report.lost = superblock_.live_count > count_ ? superblock_.live_count - count_ : 0;
+  if (reading == Reading::kNewest) {
+    // What has been added since E hides what is missing from the count: then each damaged entry that has no other version
+    // counts as lost, those that may have been removed before included.
+    const auto is_gone = [&](const Damage& damage) {
+      if (damage.has_entry) return engine_.slots_.resolve(Address::from_integer(damage.address)) == 0;
+      return damage.kind == DamageKind::kEntryHeader;
+    };
+    uint64_t gone = suspect_count_ - suspects_.size() + report.quarantined - report.damage.size();
+    for (const auto* list : {&suspects_, &report.damage}) {
+      gone += static_cast<uint64_t>(std::count_if(list->begin(), list->end(), is_gone));
+    }
+    report.lost = std::max(report.lost, gone);
+  }
   for (Damage& suspect : suspects_) {
     if (report.damage.size() < RecoveryReport::kMaxDamage) report.damage.push_back(std::move(suspect));
   }

@@ -53,7 +53,7 @@ class Recovery final : private WalkInterrupt {
   bool matches_durable() const;
   bool matches_running() const;
   bool agrees_with(Reading reading) const;
-  Status salvage(bool replay);
+  Status salvage(Reading reading, bool replay);
   std::string mismatch() const;
 
   // recovery_scan.cc: what is in the file
@@ -94,9 +94,10 @@ class Recovery final : private WalkInterrupt {
 
   // Of the scan under way, or the last one.
   Doubt doubt_ = Doubt::kExclude;
-  uint64_t limit_ = 0;          // epochs above do not count
-  uint64_t doubts_ = 0;         // places where kInclude would have gone another way
-  std::vector<bool> to_apply_;  // by segment: apply has something to store there
+  uint64_t limit_ = 0;           // epochs above do not count
+  bool power_was_lost_ = false;  // what is newer than E and not whole is no damage
+  uint64_t doubts_ = 0;          // places where kInclude would have gone another way
+  std::vector<bool> to_apply_;   // by segment: apply has something to store there
   uint64_t digest_ = 0;
   uint64_t count_ = 0;
   uint64_t highest_epoch_ = 0;

@@ -44,7 +44,8 @@ void Recovery::apply_to_segment(uint32_t index) {
   SegmentHeader header;
   Mark mark;
   const bool rebuilt = !read_segment(context_, index, e.segments_.count(), &header, &mark);
-  if (rebuilt && !rebuild_segment(context_, index, e.segments_.count(), &header)) return;
+  const bool thorough = doubt_ == Doubt::kSalvage;
+  if (rebuilt && !rebuild_segment(context_, index, e.segments_.count(), thorough, &header)) return;
   if (rebuilt && doubt_ == Doubt::kExclude) {
     store64(at + header.run_length * uint64_t{superblock_.segment_size} - kSegmentTrailerSize, 0);
     MMCB_STEP(kRecoveryScrubbed);

@@ -38,10 +38,9 @@ void Recovery::examine(uint32_t index, const SegmentHeader& segment, const WalkG
   const uint64_t start = engine_.segments_.offset_of(index);
   const uint64_t run_end = start + static_cast<uint64_t>(segment.run_length) * superblock_.segment_size;
   const uint64_t durable = superblock_.durable_epoch;
-  const bool rolls_back = (superblock_.flags & kFlagProcessMode) == 0 && limit_ != kMaxEpoch;
   const auto mark_of = [&](uint32_t ordinal) {
-    return decode_mark(load64(context_.base + mark_offset(run_end, ordinal)), context_.seed, index,
-                       segment.incarnation, ordinal);
+    return decode_mark(load64(context_.base + mark_offset(run_end, ordinal)), context_.seed, index, segment.incarnation,
+                       ordinal);
   };
   const auto suspect = [&](Damage damage) {
     suspect_count_++;
@@ -69,14 +68,17 @@ void Recovery::examine(uint32_t index, const SegmentHeader& segment, const WalkG
                       h.data_size <= h.capacity && (EntryHeader::kSize + h.key_size + uint64_t{h.capacity}) % 8 == 0 &&
                       (h.kind == Kind::kRedoList ? h.slot == kNoSlot : h.slot < slot_limit_) && h.epoch != 0 &&
                       at + h.total_size() <= std::min(tail ? run_end : gap.end, mark_offset(run_end, h.ordinal));
-    // Behind the last whole entry there may be leftovers of earlier uses of the segment: they have no marks here.
+    // Behind the last whole entry there may be leftovers of earlier uses of the segment: they have no marks here, and are
+    // older than this use.
     const Mark mark = fits ? mark_of(h.ordinal) : Mark{};
-    if (!fits || (tail && !mark.valid)) {
+    const bool leftover = tail && !mark.valid && (segment.birth_epoch == 0 || h.epoch < segment.birth_epoch);
+    if (!fits || leftover) {
       at = entry_start(at + 8);
       continue;
     }
     lost_headers(next, h.ordinal, behind, at);
-    const bool cut_short = load32(context_.base + at) == 0 || (rolls_back && h.epoch > durable);
+    // What stands before a whole entry that counts was written before it.
+    const bool cut_short = load32(context_.base + at) == 0 || (tail && power_was_lost_ && h.epoch > durable);
     const bool over = (mark.valid && mark.end_epoch != 0) || h.kind == Kind::kRedoList;
     if (!cut_short && !over) {
       Damage damage;
@@ -105,9 +107,13 @@ void Recovery::examine_tail(uint32_t index, const SegmentHeader& header, const W
     if (decode_mark(load64(context_.base + at), context_.seed, index, header.incarnation, ordinal).valid)
       last = ordinal + 1;
   }
-  if (last == end.ordinals) return;
-  const uint64_t table = last == 0 ? run_end - kSegmentTrailerSize : mark_offset(run_end, last - 1);
-  examine(index, header, WalkGap{start + end.used, std::min(first_end, table), end.ordinals, last}, true);
+  uint64_t limit = std::min(first_end, mark_offset(run_end, last));
+  if (last == end.ordinals) {
+    // No trace: only an entry that reached up to its mark can have been damaged together with it, and it is the next one.
+    last++;
+    limit = std::min(limit, entry_start(start + end.used) + EntryHeader::kSize);
+  }
+  examine(index, header, WalkGap{start + end.used, limit, end.ordinals, last}, true);
 }
 
 }  // namespace mmcb

@@ -45,7 +45,7 @@ Status Recovery::scan(Reading reading) {
     Mark mark;
     bool rebuilt = false;
     if (!read_segment(context_, i, count, &header, &mark)) {
-      if (!rebuild_segment(context_, i, count, &header)) {
+      if (!rebuild_segment(context_, i, count, doubt_ == Doubt::kSalvage, &header)) {
         i++;
         continue;
       }

@@ -61,7 +61,7 @@ class Verifier final : private WalkInterrupt {
   uint64_t count_ = 0;
   uint64_t count_by_kind_[3] = {0, 0, 0};
   uint64_t key_bytes_ = 0;
-  std::vector<bool> not_whole_;     // by segment: holds bytes between entries that are none
+  std::vector<bool> not_whole_;      // by segment: holds bytes between entries that are none
   std::vector<uint64_t> first_gap_;  // where, of the first of these segments: for the message
   // Of the segment under way.
   uint64_t segment_entries_ = 0;

@@ -86,8 +86,7 @@ void Verifier::check_cell(Kind kind, uint64_t word, uint64_t offset) {
     copy_out(bytes, e.volume_.at(offset), sizeof bytes);
     const EntryHeader h = decode_entry_header(bytes);
     return h.kind == kind && (kind != Kind::kIntKey || h.key_size == 8) &&
-           offset + EntryHeader::kSize + h.key_size <= e.volume_.size() &&
-           e.slots_.resolve(h.address()) == offset &&
+           offset + EntryHeader::kSize + h.key_size <= e.volume_.size() && e.slots_.resolve(h.address()) == offset &&
            e.word_of({kind, {e.volume_.at(offset + EntryHeader::kSize), h.key_size}}) == word;
   };
   if (holds()) return;
@@ -95,8 +94,8 @@ void Verifier::check_cell(Kind kind, uint64_t word, uint64_t offset) {
   // It may have moved since the cell was read.
   const uint64_t now = e.index_for(kind).find(word, [&](uint64_t candidate) { return candidate == offset; });
   if (now != offset || holds()) return;
-  const EntryHeader h = offset + EntryHeader::kSize <= e.volume_.size() ? decode_entry_header(e.volume_.at(offset))
-                                                                        : EntryHeader{};
+  const EntryHeader h =
+      offset + EntryHeader::kSize <= e.volume_.size() ? decode_entry_header(e.volume_.at(offset)) : EntryHeader{};
   error("a key leads to no entry that has it: the entry is damaged, or the key index", offset, &h);
 }
 

@@ -140,22 +140,29 @@ inline bool read_segment(const WalkContext& context, uint32_t index, uint32_t co
   return true;
 }
 
-// The header of the segment at `index`, made again from its trailer (and, if a run starts there, from the run's one entry),
-// where the header itself is lost. False: it was never written, was made void on purpose, or the trailer is lost as well.
+// The header of the segment at `index`, made again from its trailer where the header itself is lost. False: it was never
+// written, was made void on purpose, or the trailer is lost as well. Where the trailer of a run is, its one entry says; if
+// that is lost too, `thorough` looks at the end of every run that could start here.
 // Epoch of birth and mark are not known: both come out as if it had always been in use.
-inline bool rebuild_segment(const WalkContext& context, uint32_t index, uint32_t count, SegmentHeader* header) {
+inline bool rebuild_segment(const WalkContext& context, uint32_t index, uint32_t count, bool thorough,
+                            SegmentHeader* header) {
   const std::byte* at = context.base + context.head + static_cast<uint64_t>(index) * context.segment_size;
   // A header being written, or voided by recovery: everything but its checksum is there.
   if (load32(at) == kSegmentMagic && load32(at + kSegmentCrcOffset) == 0) return false;
   *header = SegmentHeader{0, 1, 0, index};
+  const auto run_of = [&](uint64_t bytes) { return (bytes + context.segment_size - 1) / context.segment_size; };
+  const auto ends_after = [&](uint64_t length) {
+    if (length > count - index) return false;
+    header->run_length = static_cast<uint32_t>(length);
+    const uint64_t word = load64(at + length * context.segment_size - kSegmentTrailerSize);
+    return word != 0 && decode_trailer(word, context.seed, index, &header->incarnation);
+  };
+  if (ends_after(1)) return true;
   const EntryHeader first = decode_entry_header(at + kSegmentHeaderSize);
-  const uint64_t bytes = kSegmentOverhead + first.total_size() + 8;
-  const uint64_t length = (bytes + context.segment_size - 1) / context.segment_size;
-  for (const uint64_t tried : {uint64_t{1}, length}) {
-    if (tried > count - index) continue;
-    const std::byte* end = at + tried * context.segment_size;
-    header->run_length = static_cast<uint32_t>(tried);
-    if (decode_trailer(load64(end - kSegmentTrailerSize), context.seed, index, &header->incarnation)) return true;
+  if (ends_after(run_of(kSegmentOverhead + first.total_size() + 8))) return true;
+  const uint64_t longest = run_of(kSegmentOverhead + EntryHeader::kSize + kMaxKeySize + kMaxCapacity + 16);
+  for (uint64_t length = 2; thorough && length <= longest && length <= count - index; length++) {
+    if (ends_after(length)) return true;
   }
   return false;
 }
