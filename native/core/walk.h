@@ -150,19 +150,20 @@ inline bool rebuild_segment(const WalkContext& context, uint32_t index, uint32_t
   // A header being written, or voided by recovery: everything but its checksum is there.
   if (load32(at) == kSegmentMagic && load32(at + kSegmentCrcOffset) == 0) return false;
   *header = SegmentHeader{0, 1, 0, index};
-  const auto run_of = [&](uint64_t bytes) { return (bytes + context.segment_size - 1) / context.segment_size; };
-  const auto ends_after = [&](uint64_t length) {
-    if (length > count - index) return false;
-    header->run_length = static_cast<uint32_t>(length);
-    const uint64_t word = load64(at + length * context.segment_size - kSegmentTrailerSize);
-    return word != 0 && decode_trailer(word, context.seed, index, &header->incarnation);
-  };
-  if (ends_after(1)) return true;
+  const uint64_t most = std::min<uint64_t>(count - index, (uint64_t{1} << 33) / context.segment_size);
   const EntryHeader first = decode_entry_header(at + kSegmentHeaderSize);
-  if (ends_after(run_of(kSegmentOverhead + first.total_size() + 8))) return true;
-  const uint64_t longest = run_of(kSegmentOverhead + EntryHeader::kSize + kMaxKeySize + kMaxCapacity + 16);
-  for (uint64_t length = 2; thorough && length <= longest && length <= count - index; length++) {
-    if (ends_after(length)) return true;
+  const uint64_t told =
+      (kSegmentOverhead + first.total_size() + 8 + context.segment_size - 1) / context.segment_size;
+  for (uint64_t length = 1; length <= most; length++) {
+    const std::byte* last = at + (length - 1) * context.segment_size;
+    SegmentHeader own;
+    // No run reaches over a segment that speaks for itself: this would be the trailer of one that is long gone.
+    if (length > 1 && decode(last, context.seed, &own) && own.index == index + length - 1) return false;
+    if (length > 1 && length != told && !thorough) continue;
+    const uint64_t word = load64(last + context.segment_size - kSegmentTrailerSize);
+    header->run_length = static_cast<uint32_t>(length);
+    if (word != 0 && decode_trailer(word, context.seed, index, &header->incarnation)) return true;
+    if (!thorough && length >= told) break;
   }
   return false;
 }
