@@ -125,7 +125,7 @@ Mark decode_mark(uint64_t word, uint32_t file_seed, uint32_t segment, uint32_t i
 
 // ---- Segment header: 64 bytes at the start of a segment (or of a run of segments) ----------------------------------------
 
-inline constexpr uint32_t kSegmentMagic = 0x676d6553;  // "Segm"
+inline constexpr uint32_t kSegmentMagic = 0x6d676553;  // "Segm"
 inline constexpr uint64_t kSegmentHeaderSize = 64;
 inline constexpr uint64_t kSegmentMarkOffset = 56;  // within the header; not covered by its checksum
 inline constexpr uint64_t kSegmentCrcOffset = 4;

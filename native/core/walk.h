@@ -152,8 +152,7 @@ inline bool rebuild_segment(const WalkContext& context, uint32_t index, uint32_t
   *header = SegmentHeader{0, 1, 0, index};
   const uint64_t most = std::min<uint64_t>(count - index, (uint64_t{1} << 33) / context.segment_size);
   const EntryHeader first = decode_entry_header(at + kSegmentHeaderSize);
-  const uint64_t told =
-      (kSegmentOverhead + first.total_size() + 8 + context.segment_size - 1) / context.segment_size;
+  const uint64_t told = (kSegmentOverhead + first.total_size() + 8 + context.segment_size - 1) / context.segment_size;
   for (uint64_t length = 1; length <= most; length++) {
     const std::byte* last = at + (length - 1) * context.segment_size;
     SegmentHeader own;
