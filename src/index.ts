@@ -9,6 +9,7 @@ export type {
   BufferOptions,
   CompactionOptions,
   Progress,
+  VerifyOptions,
   WaitOptions,
   WorkOptions,
 } from './buffer/options.js';
@@ -16,6 +17,8 @@ export type {
   BufferEvents,
   BufferStats,
   CompactionReport,
+  DamagedPlace,
+  DamageMarker,
   RecoveryReport,
   SyncReport,
   VerifyError,
@@ -29,6 +32,6 @@ export { msgpack } from './codec/msgpack.js';
 export { utf8 } from './codec/utf8.js';
 export { errorCodes, MmcbError, type MmcbErrorCode, type SystemError } from './errors.js';
 export { AbstractIntMap, IntMap } from './map/int-map.js';
-export type { MapOptions } from './map/keyed-map.js';
+export type { MapOptions, MapRecovery } from './map/keyed-map.js';
 export { type IdOf, type RecordId, RecordMap, type RecordMapOptions } from './map/record-map.js';
 export { AbstractStringMap, StringMap } from './map/string-map.js';

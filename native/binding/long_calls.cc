@@ -14,24 +14,20 @@ napi_value refuse(AddonData& data, const Callbacks& callbacks, Status status) {
   return js_number(data.env, data.operations.refuse(callbacks, std::move(status)));
 }
 
-// An operation of a store that fills a report: `method` does it, `to_js` makes the result.
-template <typename Report>
-napi_value start_report(napi_env env, napi_callback_info info, Status (Store::*method)(const Progress&, Report*),
+// An operation of a store that fills a report: `work` does it, `to_js` makes the result.
+template <typename Report, typename Work>
+napi_value start_report(AddonData& data, Handle* handle, const Callbacks& callbacks, Work work,
                         napi_value (*to_js)(napi_env, const Report&)) {
-  Call<3> call(env, info);
-  AddonData& data = call.data();
-  const Callbacks callbacks{call[2], call[1]};
-  Handle* handle = call.handle();
   if (handle == nullptr) return refuse(data, callbacks, Status(Code::kClosed));
   const auto report = std::make_shared<Report>();
-  auto work = [store = handle->store, report, method](const Progress& progress) {
-    return ((*store).*method)(progress, report.get());
+  auto body = [store = handle->store, report, work = std::move(work)](const Progress& progress) {
+    return work(*store, progress, report.get());
   };
-  auto result = [env, report, to_js](napi_value* value) {
+  auto result = [env = data.env, report, to_js](napi_value* value) {
     *value = to_js(env, *report);
     return Status();
   };
-  return js_number(env, data.operations.start(handle, callbacks, std::move(work), std::move(result)));
+  return js_number(data.env, data.operations.start(handle, callbacks, std::move(body), std::move(result)));
 }
 
 }  // namespace
@@ -56,13 +52,23 @@ napi_value flush(napi_env env, napi_callback_info info) {
 
 napi_value compact(napi_env env, napi_callback_info info) {
   Call<3> call(env, info);
+  const Callbacks callbacks{call[2], call[1]};
   Handle* handle = call.handle();
-  if (handle != nullptr && handle->read_only) return refuse(call.data(), {call[2], call[1]}, Status(Code::kReadOnly));
-  return start_report<CompactionReport>(env, info, &Store::compact, js_compaction);
+  if (handle != nullptr && handle->read_only) return refuse(call.data(), callbacks, Status(Code::kReadOnly));
+  const auto work = [](Store& store, const Progress& progress, CompactionReport* report) {
+    return store.compact(progress, report);
+  };
+  return start_report<CompactionReport>(call.data(), handle, callbacks, work, js_compaction);
 }
 
 napi_value verify(napi_env env, napi_callback_info info) {
-  return start_report<VerifyReport>(env, info, &Store::verify, js_verify);
+  Call<4> call(env, info);
+  VerifyOptions options;
+  options.acknowledge = call.flag(1);
+  const auto work = [options](Store& store, const Progress& progress, VerifyReport* report) {
+    return store.verify(options, progress, report);
+  };
+  return start_report<VerifyReport>(call.data(), call.handle(), {call[3], call[2]}, work, js_verify);
 }
 
 napi_value backup(napi_env env, napi_callback_info info) {

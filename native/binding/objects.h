@@ -22,6 +22,7 @@ class ObjectBuilder {
   }
   ObjectBuilder& set(const char* name, uint64_t value) { return set(name, js_number(env_, value)); }
   ObjectBuilder& set(const char* name, uint32_t value) { return set(name, js_number(env_, uint64_t{value})); }
+  ObjectBuilder& set(const char* name, int32_t value) { return set(name, js_number(env_, value)); }
   ObjectBuilder& set(const char* name, double value) { return set(name, js_number(env_, value)); }
   ObjectBuilder& set(const char* name, const std::string& value) {
     napi_value string = nullptr;

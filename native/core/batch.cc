@@ -88,6 +88,7 @@ Status Batch::prepare(BatchOperation& operation) {
   if (change == nullptr && operation.type != Type::kAdd) {
     Engine::Found found;
     Status status = keyed ? engine_.locate(key, &found) : engine_.locate(operation.address, &found);
+    if (status.ok() && !keyed && found.header.key_size != 0) status = engine_.check_version_locked(found.offset);
     if (status.ok()) {
       // The same entry may have been named the other way before.
       change = pending(found.address);

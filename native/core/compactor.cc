@@ -131,6 +131,7 @@ Status Compactor::move_some(uint64_t budget) {
         // Copying it would give wrong bytes a right checksum. It stays where it is, and its segment with it.
         s.damaged = true;
         s.victim = false;
+        e.note_damage();
         victims_.pop_back();
         return describe(Code::kCorrupt, 0, "the entry at offset ", position_,
                         " is damaged; its segment was not compacted");

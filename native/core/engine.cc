@@ -329,7 +329,40 @@ Status Engine::refusal() const {
   return describe(Code::kFailed, failure_.system_error(), "a sync failed earlier: ", failure_.message());
 }
 
-bool Engine::has_unsynced_changes() const { return dirty_.load(std::memory_order_relaxed); }
+bool Engine::has_unsynced_changes() const {
+  if (dirty_.load(std::memory_order_relaxed)) return true;
+  if (!damage_met_.load(std::memory_order_relaxed)) return false;
+  std::lock_guard guard(lock_);
+  return !damage_dated_;
+}
+
+// ---- Damage ------------------------------------------------------------------------------------------------------------------------
+
+void Engine::remember_damage() {
+  if (!damage_met_.exchange(false) || damage_dated_) return;
+  damage_.last_ms = platform_.wall_clock_ms();
+  if (!damage_.is_set) damage_.first_ms = damage_.last_ms;
+  damage_.is_set = true;
+  damage_dated_ = true;
+}
+
+DamageMarker Engine::damage() const {
+  std::lock_guard guard(lock_);
+  DamageMarker marker = damage_;
+  marker.is_set |= damage_met_.load(std::memory_order_relaxed);
+  return marker;
+}
+
+Status Engine::acknowledge_damage() {
+  std::lock_guard guard(lock_);
+  MMCB_TRY(writable());
+  damage_met_.store(false);
+  damage_dated_ = false;
+  if (!damage_.is_set) return Status();
+  damage_ = DamageMarker{};
+  note_change();
+  return Status();
+}
 
 // ---- Statistics ----------------------------------------------------------------------------------------------------------------------
 
@@ -361,6 +394,7 @@ Stats Engine::stats() const {
   s.failed_syncs = failed_syncs_;
   s.open_epoch = open_epoch_.load(std::memory_order_relaxed);
   s.durable_epoch = durable_epoch_.load(std::memory_order_relaxed);
+  s.damaged = damage_.is_set || damage_met_.load(std::memory_order_relaxed);
   s.table_memory = slots_.memory() + ints_.memory() + strings_.memory();
   return s;
 }

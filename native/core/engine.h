@@ -73,10 +73,12 @@ class SpaceListener {
 // Which entries an iteration wants.
 enum class KindFilter : uint8_t { kPlain = 0, kIntKey = 1, kStringKey = 2, kAll = 255 };
 
+struct EngineInternals;
+
 class Engine {
  public:
   // Opens or creates. `report` tells what recovery found. On failure nothing is left open, and a refused file is
-  // byte-identical. Progress phases: "scan", "index".
+  // byte-identical. Progress phases: "scan", where that did not agree with its digest "second scan" and so on, "apply".
   static Status open(Platform& platform, const std::string& path, const Options& options, const Progress& progress,
                      std::unique_ptr<Engine>* engine);
   // The same on a file that is open already (and not locked yet).
@@ -175,6 +177,10 @@ class Engine {
   void prefault();
 
   Stats stats() const;
+  // What is remembered of damage. Kept in the file from the next sync point on.
+  DamageMarker damage() const;
+  // Forgets it. kReadOnly, kFailed.
+  Status acknowledge_damage();
   // The error of the failed sync after which writes are refused, or that of the loss of the file, or ok.
   Status failure() const;
   // Why writes are refused: kIo where the file is lost, kFailed after a failed sync; or ok.
@@ -189,6 +195,7 @@ class Engine {
   bool has_unsynced_changes() const;
 
  private:
+  friend struct EngineInternals;  // tests that damage what is in memory
   friend class Backup;
   friend class Batch;
   friend class Compactor;
@@ -247,6 +254,10 @@ class Engine {
   void announce_digest(uint64_t next);
   void settle_digest();
   void note_change() { dirty_.store(true, std::memory_order_relaxed); }
+  // Damage was met: the next sync point says so in the file. From any thread, under the lock or not.
+  void note_damage() const { damage_met_.store(true, std::memory_order_relaxed); }
+  // Takes what note_damage() noted over into the marker. Under lock_.
+  void remember_damage();
   Bytes key_of(const Found& found) const;
   void account_new(uint32_t segment, const EntryHeader& header);
   void account_gone(uint32_t segment, const EntryHeader& header);
@@ -313,6 +324,8 @@ class Engine {
   mutable SpinLock lock_;          // guards everything below but the atomics, and all stores into the mapping
   Superblock superblock_;          // the newest one on the disk
   uint32_t syncing_segments_ = 0;  // segment count of the sync point under way: not to be truncated
+  DamageMarker damage_;            // what the next superblock will say
+  bool damage_dated_ = false;      // its last_ms was set since opening: once is enough, whatever is read how often
   uint64_t digest_ = 0;
   uint64_t digest_next_ = 0;
   uint32_t stored_generation_ = 0;
@@ -320,6 +333,7 @@ class Engine {
   Status failure_;
   std::atomic<bool> failed_{false};
   std::atomic<bool> dirty_{false};
+  mutable std::atomic<bool> damage_met_{false};
   std::atomic<bool> throttled_{false};
   SpaceListener* space_listener_ = nullptr;
   std::atomic<uint64_t> open_epoch_{1};

@@ -84,6 +84,7 @@ Status Engine::read_resolved(Resolve&& resolve, MutableBytes target, bool with_k
   std::lock_guard guard(lock_);
   if (!resolve(&offset, &expected)) return not_found();
   if (copy_entry(offset, expected, target, with_key, header) == Copied::kDone) return Status();
+  note_damage();
   return damaged_at(offset);
 }
 
@@ -143,6 +144,7 @@ Status Engine::read_part_resolved(ReaderPin& pin, Resolve&& resolve, uint64_t po
   EntryHeader header;
   const uint32_t segment = segments_.index_of(offset);
   if (!entry_holds(context, offset, segments_.end_of(segment), segments_.at(segment).incarnation, 0, &header)) {
+    note_damage();
     return damaged_at(offset);
   }
   copy(offset, header);
@@ -255,8 +257,9 @@ Status Engine::check_version_locked(uint64_t offset) const {
 Status Engine::check_entry(uint64_t offset, uint64_t run_end) const {
   const WalkContext context{volume_.at(0), seed_, segments_.segment_size(), segments_.head()};
   EntryHeader header;
-  return entry_holds(context, offset, run_end, segments_.incarnation_at(offset), 0, &header) ? Status()
-                                                                                             : damaged_at(offset);
+  if (entry_holds(context, offset, run_end, segments_.incarnation_at(offset), 0, &header)) return Status();
+  note_damage();
+  return damaged_at(offset);
 }
 
 Status Engine::read_version(uint64_t offset, uint64_t position, MutableBytes target, uint64_t* copied) const {

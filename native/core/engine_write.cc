@@ -72,6 +72,8 @@ Status Engine::remove(Address address) {
   return change([&] {
     Found found;
     MMCB_TRY(locate(address, &found));
+    // By a damaged key its cell in the index would not be found, and would lead to whatever comes to stand here next.
+    if (found.header.key_size != 0) MMCB_TRY(check_version_locked(found.offset));
     remove_found(found);
     removes_++;
     return Status();

@@ -73,7 +73,11 @@ void encode(const Superblock& s, std::byte (&bytes)[Superblock::kSize]) {
       .put(s.live_digest)
       .put(s.slot_count)
       .put(uint32_t{0})
-      .put(s.created_ms);
+      .put(s.created_ms)
+      .put(s.damage.first_ms)
+      .put(s.damage.last_ms)
+      .put(s.damage.places)
+      .put(s.damage.lost);
   Writer(bytes + kSuperblockCrcOffset).put(superblock_crc(bytes));
 }
 
@@ -98,7 +102,12 @@ SuperblockVerdict decode(const std::byte* bytes, Superblock* s) {
       .get(&s->live_digest)
       .get(&s->slot_count)
       .get(&reserved)
-      .get(&s->created_ms);
+      .get(&s->created_ms)
+      .get(&s->damage.first_ms)
+      .get(&s->damage.last_ms)
+      .get(&s->damage.places)
+      .get(&s->damage.lost);
+  s->damage.is_set = (s->flags & kFlagDamaged) != 0;
   if (magic != kFileMagic) return SuperblockVerdict::kForeign;
   uint32_t crc;
   Reader(bytes + kSuperblockCrcOffset).get(&crc);
@@ -149,6 +158,28 @@ bool decode(const std::byte* bytes, uint32_t seed, SegmentHeader* h) {
   uint32_t crc;
   Reader(bytes).get(&magic).get(&crc).get(&h->incarnation).get(&h->run_length).get(&h->birth_epoch).get(&h->index);
   return magic == kSegmentMagic && crc == segment_crc(seed, bytes) && h->run_length >= 1 && h->birth_epoch <= kMaxEpoch;
+}
+
+namespace {
+
+// Never 0, so that a word of zeros is no trailer.
+uint32_t trailer_check(uint32_t file_seed, uint32_t segment, uint32_t incarnation) {
+  uint64_t x = (static_cast<uint64_t>(segment) << 32 | incarnation) ^ (static_cast<uint64_t>(file_seed) << 16);
+  x = (x ^ (x >> 33)) * 0xc4ceb9fe1a85ec53ull;
+  x = (x ^ (x >> 33)) * 0xff51afd7ed558ccdull;
+  const auto check = static_cast<uint32_t>(x >> 32);
+  return check == 0 ? 1 : check;
+}
+
+}  // namespace
+
+uint64_t encode_trailer(uint32_t file_seed, uint32_t segment, uint32_t incarnation) {
+  return static_cast<uint64_t>(trailer_check(file_seed, segment, incarnation)) << 32 | incarnation;
+}
+
+bool decode_trailer(uint64_t word, uint32_t file_seed, uint32_t segment, uint32_t* incarnation) {
+  *incarnation = static_cast<uint32_t>(word);
+  return word == encode_trailer(file_seed, segment, *incarnation);
 }
 
 // The word after the slot: generation (21 bits), kind (3 bits), the epoch's upper 8 bits.

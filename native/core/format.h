@@ -51,7 +51,18 @@ inline constexpr uint64_t head_size(uint32_t segment_size, uint32_t journal_size
 enum SuperblockFlag : uint32_t {
   kFlagClean = 1,        // closed in order: nothing newer than the durable epoch exists
   kFlagProcessMode = 2,  // durable versions may have been overwritten since (durability 'process')
-  kFlagDamaged = 4,      // damage was found and set aside at some opening (sticky)
+  kFlagDamaged = 4,      // damage was met and has not been acknowledged since (DamageMarker)
+};
+
+// What the file remembers of damage until somebody says that he knows: it outlives the process that met it.
+struct DamageMarker {
+  bool is_set = false;    // kFlagDamaged
+  uint64_t first_ms = 0;  // when damage was met first and last: milliseconds since 1970
+  uint64_t last_ms = 0;
+  uint64_t places = 0;  // damaged places that openings have set aside
+  uint64_t lost = 0;    // entries that openings could not find whole
+
+  bool operator==(const DamageMarker&) const = default;
 };
 
 // Behind the superblock, in its page: a word without meaning. Storing to it makes the kernel write the page again even if
@@ -74,6 +85,7 @@ struct Superblock {
   uint64_t live_digest = 0;  // of the live set as of E (digest.h)
   uint32_t slot_count = 0;   // slots ever used: bounds what an entry's slot can be
   uint64_t created_ms = 0;
+  DamageMarker damage;
 
   static constexpr size_t kSize = 256;
 };
@@ -113,7 +125,7 @@ Mark decode_mark(uint64_t word, uint32_t file_seed, uint32_t segment, uint32_t i
 
 // ---- Segment header: 64 bytes at the start of a segment (or of a run of segments) ----------------------------------------
 
-inline constexpr uint32_t kSegmentMagic = 0x676d6553;  // "Segm"
+inline constexpr uint32_t kSegmentMagic = 0x6d676553;  // "Segm"
 inline constexpr uint64_t kSegmentHeaderSize = 64;
 inline constexpr uint64_t kSegmentMarkOffset = 56;  // within the header; not covered by its checksum
 inline constexpr uint64_t kSegmentCrcOffset = 4;
@@ -132,6 +144,15 @@ struct SegmentHeader {
 
 void encode(const SegmentHeader& header, uint32_t file_seed, std::byte (&bytes)[SegmentHeader::kSize]);
 bool decode(const std::byte* bytes, uint32_t file_seed, SegmentHeader* header);
+
+// The trailer: the last 8 bytes of a segment (or run). It holds the incarnation a second time, so that a damaged header
+// does not take with it every entry of the segment: nothing but salvage and verification looks at it.
+inline constexpr uint64_t kSegmentTrailerSize = 8;
+// What a segment needs besides its entries and their marks.
+inline constexpr uint64_t kSegmentOverhead = kSegmentHeaderSize + kSegmentTrailerSize;
+
+uint64_t encode_trailer(uint32_t file_seed, uint32_t segment, uint32_t incarnation);
+bool decode_trailer(uint64_t word, uint32_t file_seed, uint32_t segment, uint32_t* incarnation);
 
 // ---- Entry header: 32 bytes, then key, data, slack --------------------------------------------------------------------------
 
@@ -175,9 +196,9 @@ uint32_t entry_seed(uint32_t file_seed, uint64_t offset, uint32_t incarnation);
 uint32_t entry_crc(uint32_t seed, const std::byte* header_bytes, const void* key, size_t key_size, const void* data,
                    size_t data_size);
 
-// Offset of the mark of entry `ordinal` in the run [start, start + length): a table that grows down from its end.
+// Offset of the mark of entry `ordinal` in the run [start, start + length): a table that grows down from its trailer.
 inline constexpr uint64_t mark_offset(uint64_t run_end, uint32_t ordinal) {
-  return run_end - 8 * (static_cast<uint64_t>(ordinal) + 1);
+  return run_end - kSegmentTrailerSize - 8 * (static_cast<uint64_t>(ordinal) + 1);
 }
 
 // ---- Journal: stores to repeat if the process dies between them -------------------------------------------------------------

@@ -63,6 +63,10 @@ class KeyIndex {
   // Calls `visit(key, offset)` for each cell, in table order. Not beside a writer.
   template <typename Visit>
   void for_each(Visit&& visit) const;
+  // The same for one shard of kShardCount, so that a writer need not wait for all of them.
+  static constexpr unsigned kShardCount = 256;
+  template <typename Visit>
+  void for_each_in(unsigned shard, Visit&& visit) const;
 
   // Key words for keys.
   static uint64_t word_of_int(int64_t key) { return static_cast<uint64_t>(key) ^ kIntMask; }
@@ -195,13 +199,17 @@ uint64_t KeyIndex::find(uint64_t key, Match&& match) const {
 
 template <typename Visit>
 void KeyIndex::for_each(Visit&& visit) const {
-  for (unsigned number = 0; number < kShards; ++number) {
-    const uint64_t table = shard_at(number).table.load(std::memory_order_acquire);
-    const Cell* const first = cells(table);
-    for (uint64_t index = 0; index < uint64_t{1} << log2_cells(table); ++index) {
-      const uint64_t key = first[index].key.load(std::memory_order_acquire);
-      if (key != 0) visit(key, first[index].offset.load(std::memory_order_acquire));
-    }
+  for (unsigned number = 0; number < kShards; ++number) for_each_in(number, visit);
+}
+
+template <typename Visit>
+void KeyIndex::for_each_in(unsigned number, Visit&& visit) const {
+  static_assert(kShardCount == kShards);
+  const uint64_t table = shard_at(number).table.load(std::memory_order_acquire);
+  const Cell* const first = cells(table);
+  for (uint64_t index = 0; index < uint64_t{1} << log2_cells(table); ++index) {
+    const uint64_t key = first[index].key.load(std::memory_order_acquire);
+    if (key != 0) visit(key, first[index].offset.load(std::memory_order_acquire));
   }
 }
 

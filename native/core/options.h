@@ -41,17 +41,41 @@ struct Options {
 
 enum class RecoveryStatus : uint8_t { kCreated, kClean, kReplayed, kRolledBack, kSalvaged };
 
+// What was found damaged. Names as in docs/recovery.md.
+enum class DamageKind : uint8_t {
+  kSuperblock,
+  kSegmentHeader,  // header or trailer
+  kSegmentMark,
+  kEntryHeader,  // an entry whose header cannot be read: all that is known is where it was
+  kEntryData,    // an entry whose header can be read and whose checksum does not hold
+  kEntryMark,    // a whole entry of which it is not known whether it was live
+};
+
+struct Damage {
+  DamageKind kind = DamageKind::kSuperblock;
+  uint64_t offset = 0;
+  uint64_t length = 0;  // 0: not known
+  // Of entries, as far as they can be read: but for kEntryMark nothing vouches for these.
+  bool has_entry = false;
+  uint64_t address = ~0ull;
+  Kind entry_kind = Kind::kPlain;
+  bool has_key = false;  // false also where too many keys were lost to remember
+  std::string key;
+};
+
 struct RecoveryReport {
   RecoveryStatus status = RecoveryStatus::kCreated;
   uint64_t entries = 0;      // live after opening
   uint64_t lost = 0;         // counted by the durable state, not found whole
-  uint64_t quarantined = 0;  // damaged places set aside
+  uint64_t quarantined = 0;  // damaged places, of which `damage` lists the first
   uint64_t discarded = 0;    // versions newer than the durable epoch, dropped
   uint64_t durable_epoch = 0;
   double milliseconds = 0;
-  std::vector<uint64_t> damage;  // file offsets of damaged places, at most kMaxDamage
+  std::vector<Damage> damage;  // at most kMaxDamage, with keys of at most kMaxKeyBytes in all
+  DamageMarker marker;         // what the file remembers, this opening included
 
   static constexpr size_t kMaxDamage = 1000;
+  static constexpr size_t kMaxKeyBytes = 1 << 20;
 };
 
 struct Stats {
@@ -81,6 +105,7 @@ struct Stats {
   uint64_t open_epoch = 0;
   uint64_t durable_epoch = 0;
   uint64_t table_memory = 0;  // bytes of memory for slot table and indexes
+  bool damaged = false;       // the damage marker is set
 };
 
 struct CompactionReport {
@@ -96,12 +121,21 @@ struct VerifyError {
   std::string message;
   uint64_t offset = 0;
   uint64_t address = ~0ull;  // ~0: not known
+  Kind entry_kind = Kind::kPlain;
+  bool has_key = false;
+  std::string key;
+};
+
+struct VerifyOptions {
+  bool acknowledge = false;  // clear the damage marker, if nothing is wrong
 };
 
 struct VerifyReport {
   uint64_t entries = 0;
   uint64_t bytes = 0;
-  std::vector<VerifyError> errors;  // at most RecoveryReport::kMaxDamage
+  uint64_t error_count = 0;
+  std::vector<VerifyError> errors;  // the first of them, as many as a RecoveryReport lists
+  DamageMarker marker;              // afterwards
   double milliseconds = 0;
 };
 

@@ -3,11 +3,10 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <utility>
 
-#include "core/digest.h"
 #include "core/journal.h"
 #include "core/stores.h"
-#include "core/sync_machine.h"
 
 namespace mmcb {
 namespace {
@@ -15,19 +14,19 @@ namespace {
 // Slots that were taken and given back without an entry.
 constexpr uint64_t kSlotAllowance = 4096;
 
-// Which of two versions of a slot is the newer one. Generations and versions wrap; two that meet are never far apart.
-bool is_newer(const EntryHeader& a, const EntryHeader& b) {
-  if (a.generation != b.generation) return ((a.generation - b.generation) & kGenerationMask) <= kGenerationMask / 2;
-  return static_cast<int32_t>(a.version - b.version) > 0;
-}
-
 }  // namespace
 
 Status Recovery::run() {
   MMCB_TRY(read_superblock());
   MMCB_TRY(decide());
-  // It may have been the newer one: then this is the sync point before.
-  if (other_superblock_damaged_) note_damage(kSuperblockOffset[(superblock_.sequence + 1) & 1]);
+  if (other_superblock_damaged_) {
+    // It may have been the newer one: then this is the sync point before.
+    Damage damage;
+    damage.kind = DamageKind::kSuperblock;
+    damage.offset = kSuperblockOffset[(superblock_.sequence + 1) & 1];
+    damage.length = Superblock::kSize;
+    note_damage(std::move(damage));
+  }
   engine_.recovery_.entries = count_;
   engine_.recovery_.durable_epoch = superblock_.durable_epoch;
   return apply();
@@ -71,6 +70,7 @@ Status Recovery::read_superblock() {
   other_superblock_damaged_ =
       other == SuperblockVerdict::kDamaged || (other == SuperblockVerdict::kForeign && !is_first);
   e.superblock_ = superblock_;
+  e.damage_ = superblock_.damage;
   e.seed_ = file_seed(superblock_.file_id);
 
   const uint64_t head = head_size(superblock_.segment_size, superblock_.journal_size);
@@ -89,7 +89,7 @@ Status Recovery::read_superblock() {
 Status Recovery::prepare(uint64_t length) {
   Engine& e = engine_;
   MMCB_TRY(e.volume_.map(length, MapMode::kPrivate));
-  context_ = {e.volume_.at(0), e.seed_, superblock_.segment_size, e.segments_.head()};
+  context_ = {e.volume_.at(0), e.seed_, superblock_.segment_size, e.segments_.head(), this};
   e.reset_tables();
   MMCB_TRY(e.slots_.initialize());
   MMCB_TRY(e.ints_.initialize(e.seed_));
@@ -101,16 +101,21 @@ Status Recovery::prepare(uint64_t length) {
   running_[1] = load64(e.volume_.at(kStateDigestNext));
   // Every slot used since the superblock belongs to an entry appended since.
   slot_limit_ = superblock_.slot_count + length / EntryHeader::kSize + kSlotAllowance;
-  plan_ = Plan{};
+  const auto segments = static_cast<uint32_t>((length - e.segments_.head()) / superblock_.segment_size);
+  to_apply_.assign(segments, false);
+  suspects_.clear();
+  suspect_count_ = 0;
+  key_bytes_ = 0;
+  doubts_ = 0;
   digest_ = 0;
   count_ = 0;
   highest_epoch_ = superblock_.durable_epoch;
   e.data_size_ = 0;
   e.recovery_ = RecoveryReport{};
-  return e.segments_.rebuild_begin(static_cast<uint32_t>((length - e.segments_.head()) / superblock_.segment_size));
+  return e.segments_.rebuild_begin(segments);
 }
 
-// ---- Decision -----------------------------------------------------------------------------------------------------------------------
+// ---- Decision -------------------------------------------------------------------------------------------------------------------
 
 bool Recovery::matches_durable() const {
   return (digest_ == superblock_.live_digest && count_ == superblock_.live_count) || MMCB_BUG(kDigestIgnored);
@@ -120,312 +125,90 @@ bool Recovery::matches_running() const {
   return digest_ == running_[0] || digest_ == running_[1] || MMCB_BUG(kDigestIgnored);
 }
 
+bool Recovery::agrees_with(Reading reading) const {
+  return reading == Reading::kNewest ? matches_running() : matches_durable();
+}
+
 std::string Recovery::mismatch() const {
+  std::string where;
+  for (size_t i = 0; i < std::min<size_t>(suspects_.size(), 3); i++)
+    where += (i == 0 ? ", damaged at offset " : ", ") + std::to_string(suspects_[i].offset);
   return engine_.path_ + " is damaged: as of its last sync point it held " + std::to_string(superblock_.live_count) +
          " entries, of which " + std::to_string(count_) + " were found whole" +
-         (count_ == superblock_.live_count ? ", not all of them the right ones" : "") +
+         (count_ == superblock_.live_count ? ", not all of them the right ones" : "") + where +
+         (suspect_count_ > 3 ? " and elsewhere" : "") +
          "; restore a backup, or open with recovery 'salvage' to take what is whole";
+}
+
+Status Recovery::attempt_once(Reading reading, Doubt doubt, bool replay) {
+  Engine& e = engine_;
+  if (scans_ != 0) MMCB_TRY(prepare(e.volume_.size()));
+  scans_++;
+  doubt_ = doubt;
+  power_was_lost_ = !replay && (superblock_.flags & kFlagProcessMode) == 0;
+  replay_journal_ = replay && Journal::is_armed(e.volume_.at(0));
+  if (replay_journal_) Journal::replay(e.volume_.at(0), e.volume_.size(), superblock_);
+  return scan(reading);
+}
+
+Status Recovery::attempt(Reading reading, bool replay, bool* agrees) {
+  MMCB_TRY(attempt_once(reading, Doubt::kExclude, replay));
+  if (!agrees_with(reading) && doubts_ != 0) MMCB_TRY(attempt_once(reading, Doubt::kInclude, replay));
+  *agrees = agrees_with(reading);
+  return Status();
 }
 
 Status Recovery::decide() {
   Engine& e = engine_;
-  RecoveryReport& report = e.recovery_;
-  const uint64_t length = e.volume_.size();
   const bool clean = (superblock_.flags & kFlagClean) != 0;
   const bool process_mode = (superblock_.flags & kFlagProcessMode) != 0;
-  const bool salvage = e.options_.recovery == RecoveryMode::kSalvage;
   const bool failed = load64(e.volume_.at(kStateFailed)) == kFailedMark;
   const Uuid boot = e.platform_.boot_id();
   const bool same_boot =
       boot != Uuid{} && boot == superblock_.boot_id && superblock_.identity == e.identity_ && !failed;
 
+  bool agrees = false;
   if (!clean && same_boot) {
-    replay_journal_ = Journal::is_armed(e.volume_.at(0));
-    Journal::replay(e.volume_.at(0), e.volume_.size(), superblock_);
-    MMCB_TRY(scan(Reading::kNewest));
-    if (matches_running()) {
-      report.status = RecoveryStatus::kReplayed;
-      return Status();
-    }
-    replay_journal_ = false;
-    MMCB_TRY(prepare(length));
+    MMCB_TRY(attempt(Reading::kNewest, true, &agrees));
+    e.recovery_.status = RecoveryStatus::kReplayed;
+    if (agrees) return Status();
   }
   // In process mode there is no exact older state to return to: after a power cut what is whole is taken, and said so.
   if (!(process_mode && !clean)) {
-    MMCB_TRY(scan(Reading::kAsOfDurable));
-    if (matches_durable() && !(salvage && !clean)) {
-      report.status = clean ? RecoveryStatus::kClean : RecoveryStatus::kRolledBack;
-      return Status();
-    }
-    if (!salvage) return Status(Code::kCorrupt, mismatch());
-    MMCB_TRY(prepare(length));
+    MMCB_TRY(attempt(Reading::kAsOfDurable, false, &agrees));
+    e.recovery_.status = clean ? RecoveryStatus::kClean : RecoveryStatus::kRolledBack;
+    if (agrees) return Status();
+    if (e.options_.recovery == RecoveryMode::kStrict) return Status(Code::kCorrupt, mismatch());
   }
-  salvaging_ = true;
-  MMCB_TRY(scan(Reading::kNewest));
+  const bool page_cache_survived = !clean && same_boot;
+  return salvage(page_cache_survived || process_mode ? Reading::kNewest : Reading::kAsOfDurable, page_cache_survived);
+}
+
+// No digest vouches for what this finds. After a power cut nothing newer than E is taken even so: which of it reached the
+// disk is chance.
+Status Recovery::salvage(Reading reading, bool replay) {
+  RecoveryReport& report = engine_.recovery_;
+  MMCB_TRY(attempt_once(reading, Doubt::kSalvage, replay));
   report.status = RecoveryStatus::kSalvaged;
   report.lost = superblock_.live_count > count_ ? superblock_.live_count - count_ : 0;
-  return Status();
-}
-
-// ---- Scan ---------------------------------------------------------------------------------------------------------------------------------
-
-void Recovery::note_epoch(uint64_t epoch) { highest_epoch_ = std::max(highest_epoch_, epoch); }
-
-void Recovery::note_damage(uint64_t offset) {
-  RecoveryReport& report = engine_.recovery_;
-  report.quarantined++;
-  if (report.damage.size() < RecoveryReport::kMaxDamage) report.damage.push_back(offset);
-}
-
-Status Recovery::scan(Reading reading) {
-  Engine& e = engine_;
-  const uint32_t count = e.segments_.count();
-  const uint64_t limit = reading == Reading::kNewest ? kMaxEpoch : superblock_.durable_epoch;
-  for (uint32_t i = 0; i < count;) {
-    if (progress_ && !progress_("scan", i, count)) return Status(Code::kAborted);
-    SegmentHeader header;
-    Mark mark;
-    if (!read_segment(context_, i, count, &header, &mark)) {
-      i++;
-      continue;
+  if (reading == Reading::kNewest) {
+    // What has been added since E hides what is missing from the count: then each damaged entry that has no other version
+    // counts as lost, those that may have been removed before included.
+    const auto is_gone = [&](const Damage& damage) {
+      if (damage.has_entry) return engine_.slots_.resolve(Address::from_integer(damage.address)) == 0;
+      return damage.kind == DamageKind::kEntryHeader;
+    };
+    uint64_t gone = suspect_count_ - suspects_.size() + report.quarantined - report.damage.size();
+    for (const auto* list : {&suspects_, &report.damage}) {
+      gone += static_cast<uint64_t>(std::count_if(list->begin(), list->end(), is_gone));
     }
-    note_epoch(header.birth_epoch);
-    if (mark.valid) note_epoch(mark.end_epoch);
-    if (header.birth_epoch > limit) {
-      // What of this run's other segments the older state still knows stands in their own headers.
-      plan_.void_segments.push_back(e.segments_.offset_of(i));
-      walk_run(context_, i, header, ~0ull, [&](const WalkedEntry& entry) {
-        note_epoch(entry.header.epoch);
-        if (entry.header.kind != Kind::kRedoList) e.recovery_.discarded++;
-      });
-      i++;
-      continue;
-    }
-    const bool ended = mark.valid && mark.end_epoch != 0 && mark.end_epoch <= limit;
-    if (!ended) {
-      MMCB_TRY(scan_segment(i, header, mark, limit));
-      i += header.run_length;
-    } else if (reading == Reading::kNewest && mark.end_epoch > superblock_.durable_epoch && !e.overwrites_durable() &&
-               !MMCB_BUG(kKillRecoveryFreesHeld)) {
-      // Emptied after E: a power cut before the next sync point would still need it. (Not so what was emptied up to E,
-      // whose header may stand for a run of which other segments are in use again. That E itself is on the disk, apply()
-      // sees to, before anything is used again.)
-      e.segments_.rebuild_ended(i, header, mark.end_epoch);
-      i += header.run_length;
-    } else {
-      i++;
-    }
+    report.lost = std::max(report.lost, gone);
   }
-  e.segments_.rebuild_finish();
-  e.slots_.finish_rebuild();
-  if (progress_ && !progress_("scan", count, count)) return Status(Code::kAborted);
-  return Status();
-}
-
-Status Recovery::scan_segment(uint32_t index, const SegmentHeader& header, const Mark& mark, uint64_t limit) {
-  Engine& e = engine_;
-  const uint64_t damage_before = e.recovery_.quarantined;
-  if (!mark.valid) {
-    note_damage(e.segments_.offset_of(index));
-  } else if (mark.end_epoch != 0) {
-    plan_.revived.push_back({e.segments_.offset_of(index) + kSegmentMarkOffset,
-                             encode_mark(e.seed_, index, header.incarnation, kSegmentOrdinal, 0)});
+  for (Damage& suspect : suspects_) {
+    if (report.damage.size() < RecoveryReport::kMaxDamage) report.damage.push_back(std::move(suspect));
   }
-  Status status;
-  const uint64_t run_end =
-      e.segments_.offset_of(index) + static_cast<uint64_t>(header.run_length) * superblock_.segment_size;
-  const WalkEnd end = walk_run(context_, index, header, ~0ull, [&](const WalkedEntry& entry) {
-    const EntryHeader& h = entry.header;
-    note_epoch(h.epoch);
-    if (entry.mark.valid) note_epoch(entry.mark.end_epoch);
-    if (h.epoch > limit) {
-      plan_.void_entries.push_back(entry.offset);
-      e.recovery_.discarded++;
-      return;
-    }
-    if (h.kind == Kind::kRedoList || !status.ok()) return;
-    if (h.slot >= slot_limit_) {
-      note_damage(entry.offset);
-      return;
-    }
-    if (!entry.mark.valid) {
-      // Whether it was live is not known, and guessing could bring back what was deleted.
-      note_damage(entry.offset);
-      status = e.slots_.note_dead(h.address());
-      return;
-    }
-    const bool dead = entry.mark.end_epoch != 0 && (entry.mark.end_epoch <= limit || MMCB_BUG(kEndMarkWithoutEpoch));
-    if (dead) {
-      status = e.slots_.note_dead(h.address());
-      return;
-    }
-    if (entry.mark.end_epoch != 0) {
-      plan_.revived.push_back(
-          {mark_offset(run_end, h.ordinal), encode_mark(e.seed_, index, header.incarnation, h.ordinal, 0)});
-    }
-    status = take_live(index, entry);
-  });
-  if (header.run_length == 1) find_torn(index, end);
-  e.segments_.rebuild_used(index, header, end.used, end.ordinals);
-  if (salvaging_) {
-    // Bytes between whole entries are what a damaged entry leaves, if not the remains of a call that was cut short.
-    if (end.skipped != 0) note_damage(end.first_skip);
-    // Damaged bytes stay where they are, for whoever wants to look at them.
-    e.segments_.at(index).damaged = e.recovery_.quarantined != damage_before;
-  }
-  return status;
-}
-
-// A power cut can leave the header of an entry that was written after E on the disk, and not all of its data: no entry,
-// today. But what is appended here next may be the same data again, in the same place (compaction does just that), and a
-// power cut under it could then complete the old header, of an epoch that counts as durable by then. So it has to go.
-// Only behind the last whole entry: nothing before it is written again.
-void Recovery::find_torn(uint32_t index, const WalkEnd& end) {
-  const uint64_t start = engine_.segments_.offset_of(index);
-  const uint64_t run_end = start + superblock_.segment_size;
-  const uint64_t limit = mark_offset(run_end, end.ordinals);
-  for (uint64_t at = entry_start(start + end.used); at + EntryHeader::kSize <= limit; at = entry_start(at + 8)) {
-    if (load32(context_.base + at) == 0) continue;
-    const EntryHeader h = decode_entry_header(context_.base + at);
-    if (h.epoch <= superblock_.durable_epoch || h.ordinal < end.ordinals || h.data_size > h.capacity) continue;
-    const uint64_t behind = mark_offset(run_end, h.ordinal);
-    if (behind > at && h.total_size() <= behind - at) plan_.void_entries.push_back(at);
-  }
-}
-
-Status Recovery::take_live(uint32_t segment, const WalkedEntry& entry) {
-  Engine& e = engine_;
-  const EntryHeader& h = entry.header;
-  const Bytes key{entry.bytes(context_.base) + EntryHeader::kSize, h.key_size};
-  Address present;
-  uint64_t other = 0;
-  if (e.slots_.live_at(h.slot, &present, &other)) {
-    // Two versions without an end mark: the process died between publishing one and ending the other.
-    const EntryHeader old = decode_entry_header(context_.base + other);
-    if (!is_newer(h, old)) {
-      plan_.superseded.push_back(entry.offset);
-      return Status();
-    }
-    plan_.superseded.push_back(other);
-    const Bytes old_key{context_.base + other + EntryHeader::kSize, old.key_size};
-    if (old.kind != Kind::kPlain) e.index_for(old.kind).erase(e.word_of({old.kind, old_key}), other);
-    e.segments_.remove_live(e.segments_.index_of(other), old);
-    e.data_size_ -= old.data_size;
-    digest_ -= digest_of(old);
-    count_--;
-  }
-  if (salvaging_ && h.kind != Kind::kPlain) {
-    // A key that was removed and added again, with the mark of the removal lost: the later one counts.
-    const uint64_t rival = e.find_offset({h.kind, key});
-    if (rival != 0) {
-      const EntryHeader old = decode_entry_header(context_.base + rival);
-      if (old.epoch > h.epoch) {
-        plan_.superseded.push_back(entry.offset);
-        return e.slots_.note_dead(h.address());
-      }
-      plan_.superseded.push_back(rival);
-      e.index_for(old.kind).erase(e.word_of({h.kind, key}), rival);
-      e.slots_.release(old.address());
-      e.segments_.remove_live(e.segments_.index_of(rival), old);
-      e.data_size_ -= old.data_size;
-      digest_ -= digest_of(old);
-      count_--;
-    }
-  }
-  bool conflict = false;
-  MMCB_TRY(e.slots_.restore(h.address(), entry.offset, &conflict));
-  if (conflict) e.slots_.publish(h.address(), entry.offset);
-  if (h.kind != Kind::kPlain) MMCB_TRY(e.index_for(h.kind).insert(e.word_of({h.kind, key}), entry.offset));
-  e.segments_.add_live(segment, h);
-  e.data_size_ += h.data_size;
-  digest_ += digest_of(h);
-  count_++;
-  return Status();
-}
-
-// ---- Apply ---------------------------------------------------------------------------------------------------------------------------------
-
-// Each store here may be repeated after a crash in the middle: it depends on nothing but the decision.
-void Recovery::scrub() {
-  Engine& e = engine_;
-  for (const uint64_t offset : plan_.void_entries) {
-    store32(e.volume_.at(offset), 0);
-    MMCB_STEP(kRecoveryScrubbed);
-  }
-  for (const uint64_t offset : plan_.void_segments) {
-    store32(e.volume_.at(offset + kSegmentCrcOffset), 0);
-    MMCB_STEP(kRecoveryScrubbed);
-  }
-  for (const MarkStore& mark : plan_.revived) {
-    store64(e.volume_.at(mark.offset), mark.word);
-    MMCB_STEP(kRecoveryRevived);
-  }
-}
-
-Status Recovery::apply() {
-  Engine& e = engine_;
-  e.digest_ = e.digest_next_ = digest_;
-  e.count_.store(count_);
-  e.stored_generation_ = e.slots_.highest_generation();
-  e.durable_epoch_.store(superblock_.durable_epoch);
-  e.open_epoch_.store((MMCB_BUG(kEpochReuseAfterRollback) ? superblock_.durable_epoch : highest_epoch_) + 1);
-  if (other_superblock_damaged_ || e.recovery_.quarantined != 0) e.superblock_.flags |= kFlagDamaged;
-  const bool read_only =
-      e.options_.read_only;  // then all of this is done to the private mapping, and the file stays as it is
-  const RecoveryStatus status = e.recovery_.status;
-  if (!read_only) MMCB_TRY(e.volume_.map(e.volume_.size(), MapMode::kShared));
-  if (replay_journal_ && !read_only) {
-    Journal::replay(e.volume_.at(0), e.volume_.size(), superblock_);
-    MMCB_STEP(kRecoveryReplayed);
-  }
-  // The superblock gone by may be in the page cache only: its sync failed, or never came. It is on the disk before the
-  // other one is overwritten, because the next data sync writes it (again).
-  const uint64_t touch = kSuperblockOffset[superblock_.sequence & 1] + kSuperblockTouchOffset;
-  store64(e.volume_.at(touch), load64(e.volume_.at(touch)) + 1);
-  scrub();
-  for (const uint64_t offset : plan_.superseded) {
-    Engine::Found found;
-    found.offset = offset;
-    found.header = decode_entry_header(e.volume_.at(offset));
-    e.end_entry(found);
-  }
-  e.journal_.clear();
-  // After a salvage the digest stays wrong until the new superblock is there: should the power fail now, the next opening
-  // must find out again that something is lost, for nobody has been told yet.
-  const auto settle_digest = [&] {
-    store64(e.volume_.at(kStateDigestNext), digest_);
-    store64(e.volume_.at(kStateDigest), digest_);
-  };
-  if (status != RecoveryStatus::kSalvaged) settle_digest();
-  store64(e.volume_.at(kStateGeneration), e.stored_generation_);
-  store64(e.volume_.at(kStateFailed), 0);
-  MMCB_STEP(kRecoveryStateWritten);
-  if (read_only) return Status();
-  for (uint32_t i = 0; i < e.segments_.count(); i++) e.end_if_empty(i);
-
-  const bool was_process_mode = (superblock_.flags & kFlagProcessMode) != 0;
-  if (status == RecoveryStatus::kReplayed && !was_process_mode && !e.overwrites_durable()) {
-    // E still holds: the next sync point comes in its time. But the process may have died between storing the superblock
-    // that says E and syncing it, and then the disk still has the one before, whose space must not be used again.
-    if (Status synced = e.volume_.sync(); !synced.ok()) {
-      e.poison(synced);
-      return synced;
-    }
-    MMCB_STEP(kRecoverySynced);
-    e.note_change();
-    e.release_space();
-    return Status();
-  }
-  // Everything decided becomes durable, under an epoch above every number ever seen, before any new write.
-  SyncMachine sync(e);
-  MMCB_TRY(sync.begin());
-  if (MMCB_BUG(kScrubNotSynced)) sync.skip_data_sync();
-  while (sync.phase() != SyncMachine::Phase::kIdle) {
-    MMCB_TRY(sync.step());
-    if (sync.phase() == SyncMachine::Phase::kSuperblockStore) MMCB_STEP(kRecoverySynced);
-  }
-  if (status == RecoveryStatus::kSalvaged) settle_digest();
-  MMCB_STEP(kRecoveryPublished);
+  report.quarantined += suspect_count_;
+  suspects_.clear();
   return Status();
 }
 

@@ -1,17 +1,23 @@
-// Recovery: from the bytes of a file to an open engine. Scan, plan, apply.
+// Recovery: from the bytes of a file to an open engine. Scan, decide, apply.
 //
 // The scan reads a private mapping and writes nothing; it fills the engine's tables with the live set under one of two
 // readings of the file:
 //   newest   every whole entry counts, newest version first: right when the page cache survived (the process was killed)
 //   as of E  what was written or ended after the durable epoch E does not count: right after a power cut
 // Which reading is right is not guessed: the digest of the live set that comes out must be the one that was written down.
-// The boot id only says which reading is worth trying. The plan lists the stores that make the file say what was decided;
-// apply does them, idempotently, and a sync point seals it. A crash anywhere in between finds E unchanged.
+// The boot id only says which reading is worth trying. Where damage leaves something open (whether an entry without a mark
+// was live, what stands behind a lost segment header) the same decides: a reading is tried once more with the benefit of
+// the doubt. Apply makes the file say what was decided, idempotently, and a sync point seals it. A crash anywhere in
+// between finds E unchanged.
+//
+// Memory: the tables, one bit for each segment, and a report of bounded length. No list grows with the number of entries:
+// apply walks the segments that need it once more.
 //
 // Thread safety: used by one thread, before the engine is shared.
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "core/engine.h"
@@ -19,7 +25,7 @@
 
 namespace mmcb {
 
-class Recovery {
+class Recovery final : private WalkInterrupt {
  public:
   // `file_size` as found. The engine has its volume attached and nothing else.
   Recovery(Engine& engine, uint64_t file_size, const Progress& progress)
@@ -30,34 +36,53 @@ class Recovery {
 
  private:
   enum class Reading : uint8_t { kNewest, kAsOfDurable };
-
-  struct MarkStore {
-    uint64_t offset;
-    uint64_t word;
-  };
-  // Stores that make the file say what the scan decided.
-  struct Plan {
-    std::vector<uint64_t> void_entries;   // checksums to zero: written after E
-    std::vector<uint64_t> void_segments;  // headers to zero: taken into use after E
-    std::vector<MarkStore> revived;       // marks to set back to live: ended after E
-    std::vector<uint64_t> superseded;     // entries to end: an older version that was still unmarked
+  // How a scan treats what damage leaves open.
+  enum class Doubt : uint8_t {
+    kExclude,  // entries without a mark are not live, segments without a header are free
+    kInclude,  // both are taken as if nothing had happened to them: right, if the digest says so
+    kSalvage,  // segments without a header are read, entries without a mark are not live
   };
 
+  // recovery.cc: the decision
   Status read_superblock();
   Status prepare(uint64_t length);
-  // Tries the readings in order of trust.
   Status decide();
-  Status scan(Reading reading);
-  Status scan_segment(uint32_t index, const SegmentHeader& header, const Mark& mark, uint64_t limit);
-  void find_torn(uint32_t index, const WalkEnd& end);
-  Status take_live(uint32_t segment, const WalkedEntry& entry);
-  void note_epoch(uint64_t epoch);
-  void note_damage(uint64_t offset);
+  // Scans under a reading, where that leaves doubts a second time; says whether the outcome is the one written down.
+  Status attempt(Reading reading, bool replay, bool* agrees);
+  Status attempt_once(Reading reading, Doubt doubt, bool replay);
   bool matches_durable() const;
   bool matches_running() const;
+  bool agrees_with(Reading reading) const;
+  Status salvage(Reading reading, bool replay);
   std::string mismatch() const;
+
+  // recovery_scan.cc: what is in the file
+  Status scan(Reading reading);
+  Status scan_segment(uint32_t index, const SegmentHeader& header, const Mark& mark, bool rebuilt);
+  Status scan_entry(uint32_t index, uint64_t run_end, const WalkedEntry& entry);
+  Status take_live(uint32_t segment, const WalkedEntry& entry);
+  void drop_live(const EntryHeader& header, uint64_t offset);
+  // Calls `found(offset)` for each header of an entry newer than E behind the last whole entry of a segment.
+  template <typename Found>
+  void find_torn(uint32_t index, uint64_t used, uint32_t ordinals, Found&& found) const;
+  bool report_progress(uint64_t done, uint64_t total);
+  bool go_on() override;
+  void note_epoch(uint64_t epoch);
+  void needs_apply(uint32_t segment) { to_apply_[segment] = true; }
+
+  // recovery_damage.cc: what is wrong with it
+  void note_damage(Damage damage);
+  // Sets the address and the key of an entry, of which only the bytes before `limit` may be looked at.
+  void describe(const EntryHeader& header, uint64_t offset, uint64_t limit, Damage* damage);
+  // Looks for what once stood between whole entries, or behind the last one (`tail`): entries that are not whole.
+  void examine(uint32_t index, const SegmentHeader& header, const WalkGap& gap, bool tail);
+  void examine_tail(uint32_t index, const SegmentHeader& header, const WalkEnd& end);
+
+  // recovery_apply.cc: making the file say so
   Status apply();
-  void scrub();
+  void apply_to_segment(uint32_t index);
+  void apply_to_entry(uint32_t index, uint64_t run_end, const WalkedEntry& entry);
+  void remember_damage();
 
   Engine& engine_;
   const uint64_t file_size_;
@@ -66,13 +91,41 @@ class Recovery {
   bool other_superblock_damaged_ = false;
   WalkContext context_;
   uint64_t slot_limit_ = 0;  // no entry can have a slot at or above: a forged one would ask for gigabytes of table
-  Plan plan_;
+
+  // Of the scan under way, or the last one.
+  Doubt doubt_ = Doubt::kExclude;
+  uint64_t limit_ = 0;           // epochs above do not count
+  bool power_was_lost_ = false;  // what is newer than E and not whole is no damage
+  uint64_t doubts_ = 0;          // places where kInclude would have gone another way
+  std::vector<bool> to_apply_;   // by segment: apply has something to store there
   uint64_t digest_ = 0;
   uint64_t count_ = 0;
   uint64_t highest_epoch_ = 0;
   uint64_t running_[2] = {0, 0};  // digest and next digest as the state page had them
   bool replay_journal_ = false;
-  bool salvaging_ = false;  // no digest vouches for what the scan finds
+  // Entries that are not whole: damage if something is missing in the end, and else remains of calls cut short.
+  std::vector<Damage> suspects_;
+  uint64_t suspect_count_ = 0;
+  uint64_t key_bytes_ = 0;
+
+  unsigned scans_ = 0;
+  uint64_t progress_done_ = 0;
+  uint64_t progress_total_ = 0;
+  bool aborted_ = false;
 };
+
+template <typename Found>
+void Recovery::find_torn(uint32_t index, uint64_t used, uint32_t ordinals, Found&& found) const {
+  const uint64_t start = context_.head + static_cast<uint64_t>(index) * context_.segment_size;
+  const uint64_t run_end = start + context_.segment_size;
+  const uint64_t limit = mark_offset(run_end, ordinals);
+  for (uint64_t at = entry_start(start + used); at + EntryHeader::kSize <= limit; at = entry_start(at + 8)) {
+    if (load32(context_.base + at) == 0) continue;
+    const EntryHeader h = decode_entry_header(context_.base + at);
+    if (h.epoch <= superblock_.durable_epoch || h.ordinal < ordinals || h.data_size > h.capacity) continue;
+    const uint64_t behind = mark_offset(run_end, h.ordinal);
+    if (behind > at && h.total_size() <= behind - at) found(at);
+  }
+}
 
 }  // namespace mmcb

@@ -69,7 +69,7 @@ Status Segments::add_segments(uint64_t number) {
 uint64_t Segments::room_of(uint32_t segment) const {
   const Segment& s = segments_[segment];
   const uint64_t end =
-      s.run_length * static_cast<uint64_t>(segment_size_) - 8 * (static_cast<uint64_t>(s.ordinals) + 1);
+      s.run_length * static_cast<uint64_t>(segment_size_) - kSegmentTrailerSize - 8 * (uint64_t{s.ordinals} + 1);
   return s.used < end ? end - s.used : 0;
 }
 
@@ -87,8 +87,8 @@ bool Segments::place_in(uint32_t segment, uint64_t total_size, Place* place) {
 }
 
 Status Segments::allocate(Stream stream, uint64_t total_size, uint64_t epoch, Place* place) {
-  if (total_size > segment_size_ - kSegmentHeaderSize - 8) {
-    const uint64_t bytes = kSegmentHeaderSize + total_size + 8;
+  if (total_size > segment_size_ - kSegmentOverhead - 8) {
+    const uint64_t bytes = kSegmentOverhead + total_size + 8;
     uint32_t first;
     MMCB_TRY(take_run(static_cast<uint32_t>((bytes + segment_size_ - 1) / segment_size_), epoch, &first));
     place_in(first, total_size, place);
@@ -249,6 +249,8 @@ void Segments::write_header(uint32_t segment, uint32_t run_length, uint64_t epoc
   copy_in(at, bytes, kSegmentCrcOffset);
   copy_in(at + 8, bytes + 8, SegmentHeader::kSize - 8);
   store64(at + kSegmentMarkOffset, encode_mark(seed_, segment, header.incarnation, kSegmentOrdinal, 0));
+  store64(volume_.at(offset_of(segment + run_length) - kSegmentTrailerSize),
+          encode_trailer(seed_, segment, header.incarnation));
   MMCB_STEP(kSegmentFilled);
   uint32_t crc;
   std::memcpy(&crc, bytes + kSegmentCrcOffset, sizeof crc);
@@ -322,10 +324,10 @@ Segments::Totals Segments::totals() const {
       case Segment::State::kActive:
       case Segment::State::kSealed: {
         const uint64_t garbage = garbage_of(i);
-        t.live_bytes += kSegmentHeaderSize + s.live_bytes;
+        t.live_bytes += kSegmentOverhead + s.live_bytes;
         t.slack_bytes += s.slack_bytes;
         t.garbage_bytes += garbage;
-        t.free_bytes += length - kSegmentHeaderSize - s.live_bytes - s.slack_bytes - garbage;
+        t.free_bytes += length - kSegmentOverhead - s.live_bytes - s.slack_bytes - garbage;
         t.ordinals += s.ordinals;
         break;
       }

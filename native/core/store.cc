@@ -139,8 +139,15 @@ class Lease final : public Store {
   Status compact(const Progress& progress, CompactionReport* report) override {
     return shared_->compact(Compactor::Goal::kAll, progress, report);
   }
-  Status verify(const Progress& progress, VerifyReport* report) override {
-    return Verifier(shared_->engine()).run(progress, report);
+  Status verify(const VerifyOptions& options, const Progress& progress, VerifyReport* report) override {
+    Engine& engine = shared_->engine();
+    if (options.acknowledge && engine.options().read_only)
+      return Status(Code::kReadOnly, "the store was opened with readOnly: damage cannot be acknowledged in it");
+    MMCB_TRY(Verifier(engine).run(progress, report));
+    if (!options.acknowledge || report->error_count != 0) return Status();
+    MMCB_TRY(engine.acknowledge_damage());
+    report->marker = engine.damage();
+    return shared_->flush();
   }
   Status backup(const std::string& target, bool overwrite, const Progress& progress) override {
     return Backup(shared_->engine(), posix_platform()).run(target, overwrite, progress);

@@ -50,7 +50,8 @@ class Store {
 
   // Long work, on the calling thread.
   virtual Status compact(const Progress& progress, CompactionReport* report) = 0;
-  virtual Status verify(const Progress& progress, VerifyReport* report) = 0;
+  // With `options.acknowledge` and nothing wrong, the damage marker is cleared, durably when this returns.
+  virtual Status verify(const VerifyOptions& options, const Progress& progress, VerifyReport* report) = 0;
   // Writes a consistent copy to a new file at `target`, with the same addresses; kIo with EEXIST where there is one
   // already and `overwrite` is not set. Written beside the target and renamed when complete and durable.
   virtual Status backup(const std::string& target, bool overwrite, const Progress& progress) = 0;

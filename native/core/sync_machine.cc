@@ -51,7 +51,10 @@ Status SyncMachine::begin(bool closing) {
   superblock_.generation_floor = e.slots_.highest_generation();
   superblock_.boot_id = e.platform_.boot_id();
   superblock_.identity = e.identity_;
-  superblock_.flags &= ~(kFlagClean | kFlagProcessMode);
+  e.remember_damage();
+  superblock_.damage = e.damage_;
+  superblock_.flags &= ~(kFlagClean | kFlagProcessMode | kFlagDamaged);
+  if (e.damage_.is_set) superblock_.flags |= kFlagDamaged;
   if (closing) {
     superblock_.flags |= kFlagClean;
   } else if (e.overwrites_durable()) {

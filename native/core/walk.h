@@ -7,9 +7,12 @@
 // Thread safety: pure; the bytes may be read while other entries are appended behind `limit`.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
+#include "core/checksum.h"
 #include "core/format.h"
 #include "core/stores.h"
 
@@ -24,10 +27,23 @@ struct WalkedEntry {
 };
 
 struct WalkEnd {
-  uint64_t used = 0;        // bytes from the run's start to behind the last whole entry
-  uint32_t ordinals = 0;    // one more than the ordinal of the last whole entry
-  uint64_t skipped = 0;     // bytes between whole entries that hold none
-  uint64_t first_skip = 0;  // offset of the first such place; 0: none
+  uint64_t used = 0;      // bytes from the run's start to behind the last whole entry
+  uint32_t ordinals = 0;  // one more than the ordinal of the last whole entry
+};
+
+// A place between whole entries that holds none: what damage leaves, and calls that were cut short.
+struct WalkGap {
+  uint64_t begin = 0;
+  uint64_t end = 0;
+  uint32_t first_ordinal = 0;  // of the entries that are missing: one for each
+  uint32_t end_ordinal = 0;
+};
+
+// Asked now and then during long checks; false makes them give up.
+class WalkInterrupt {
+ public:
+  virtual ~WalkInterrupt() = default;
+  virtual bool go_on() = 0;
 };
 
 // What a walk needs to know of the file.
@@ -36,7 +52,25 @@ struct WalkContext {
   uint32_t seed = 0;  // of the file
   uint32_t segment_size = 0;
   uint64_t head = 0;
+  WalkInterrupt* interrupt = nullptr;  // null: nobody asks
 };
+
+// Entries longer than this are checked in pieces of it, so that whoever waits for the walk to stop does not wait long.
+inline constexpr uint64_t kUninterrupted = 8 << 20;
+
+// True when the bytes of a whole entry have the checksum that its header says, and nobody interrupted.
+inline bool checksum_holds(const WalkContext& context, const EntryHeader& header, uint32_t seed,
+                           const std::byte* header_bytes, const std::byte* key) {
+  const std::byte* data = key + header.key_size;
+  if (context.interrupt == nullptr || header.data_size <= kUninterrupted)
+    return header.crc == entry_crc(seed, header_bytes, key, header.key_size, data, header.data_size);
+  uint32_t crc = crc32c(crc32c(seed, header_bytes + 4, EntryHeader::kSize - 4), key, header.key_size);
+  for (uint64_t done = 0; done < header.data_size; done += kUninterrupted) {
+    if (!context.interrupt->go_on()) return false;
+    crc = crc32c(crc, data + done, std::min<uint64_t>(kUninterrupted, header.data_size - done));
+  }
+  return header.crc == (crc == 0 ? 1 : crc);
+}
 
 // True when the bytes at `offset` are a whole entry that may stand there.
 inline bool entry_holds(const WalkContext& context, uint64_t offset, uint64_t run_end, uint32_t incarnation,
@@ -55,19 +89,19 @@ inline bool entry_holds(const WalkContext& context, uint64_t offset, uint64_t ru
   const uint64_t limit = mark_offset(run_end, header->ordinal);
   if (limit < offset || header->total_size() > limit - offset) return false;
   if (MMCB_BUG(kSkipChecksum)) return true;
-  const std::byte* key = at + EntryHeader::kSize;
-  return header->crc == entry_crc(entry_seed(context.seed, offset, incarnation), bytes, key, header->key_size,
-                                  key + header->key_size, header->data_size);
+  return checksum_holds(context, *header, entry_seed(context.seed, offset, incarnation), bytes,
+                        at + EntryHeader::kSize);
 }
 
 // Visits the entries of the run that starts at segment `first`, up to `limit` (an offset in the file; ~0: the whole run).
-// `visit(const WalkedEntry&)` is called in order of offset.
-template <typename Visit>
+// `visit(const WalkedEntry&)` is called in order of offset, `gap(const WalkGap&)` for each place before a whole entry that
+// holds none.
+template <typename Visit, typename Gap>
 WalkEnd walk_run(const WalkContext& context, uint32_t first, const SegmentHeader& segment, uint64_t limit,
-                 Visit&& visit) {
+                 Visit&& visit, Gap&& gap) {
   const uint64_t start = context.head + static_cast<uint64_t>(first) * context.segment_size;
   const uint64_t run_end = start + static_cast<uint64_t>(segment.run_length) * context.segment_size;
-  WalkEnd end{kSegmentHeaderSize, 0, 0, 0};
+  WalkEnd end{kSegmentHeaderSize, 0};
   uint64_t behind = start + kSegmentHeaderSize;  // of the last whole entry
   // Headers lie in the first segment of a run, whatever its length.
   const uint64_t last_start = start + context.segment_size - EntryHeader::kSize;
@@ -78,10 +112,7 @@ WalkEnd walk_run(const WalkContext& context, uint32_t first, const SegmentHeader
       at = entry_start(at + 8);
       continue;
     }
-    if (at != entry_start(behind)) {
-      end.skipped += at - behind;
-      if (end.first_skip == 0) end.first_skip = behind;
-    }
+    if (at != entry_start(behind)) gap(WalkGap{behind, at, end.ordinals, entry.header.ordinal});
     entry.offset = at;
     entry.mark = decode_mark(load64(context.base + mark_offset(run_end, entry.header.ordinal)), context.seed, first,
                              segment.incarnation, entry.header.ordinal);
@@ -94,6 +125,12 @@ WalkEnd walk_run(const WalkContext& context, uint32_t first, const SegmentHeader
   return end;
 }
 
+template <typename Visit>
+WalkEnd walk_run(const WalkContext& context, uint32_t first, const SegmentHeader& segment, uint64_t limit,
+                 Visit&& visit) {
+  return walk_run(context, first, segment, limit, std::forward<Visit>(visit), [](const WalkGap&) {});
+}
+
 // Reads and checks the header and the mark of the segment at `index` among `count` segments. False: nothing to believe.
 inline bool read_segment(const WalkContext& context, uint32_t index, uint32_t count, SegmentHeader* header,
                          Mark* mark) {
@@ -101,6 +138,33 @@ inline bool read_segment(const WalkContext& context, uint32_t index, uint32_t co
   if (!decode(at, context.seed, header) || header->index != index || header->run_length > count - index) return false;
   *mark = decode_mark(load64(at + kSegmentMarkOffset), context.seed, index, header->incarnation, kSegmentOrdinal);
   return true;
+}
+
+// The header of the segment at `index`, made again from its trailer where the header itself is lost. False: it was never
+// written, was made void on purpose, or the trailer is lost as well. Where the trailer of a run is, its one entry says; if
+// that is lost too, `thorough` looks at the end of every run that could start here.
+// Epoch of birth and mark are not known: both come out as if it had always been in use.
+inline bool rebuild_segment(const WalkContext& context, uint32_t index, uint32_t count, bool thorough,
+                            SegmentHeader* header) {
+  const std::byte* at = context.base + context.head + static_cast<uint64_t>(index) * context.segment_size;
+  // A header being written, or voided by recovery: everything but its checksum is there.
+  if (load32(at) == kSegmentMagic && load32(at + kSegmentCrcOffset) == 0) return false;
+  *header = SegmentHeader{0, 1, 0, index};
+  const uint64_t most = std::min<uint64_t>(count - index, (uint64_t{1} << 33) / context.segment_size);
+  const EntryHeader first = decode_entry_header(at + kSegmentHeaderSize);
+  const uint64_t told = (kSegmentOverhead + first.total_size() + 8 + context.segment_size - 1) / context.segment_size;
+  for (uint64_t length = 1; length <= most; length++) {
+    const std::byte* last = at + (length - 1) * context.segment_size;
+    SegmentHeader own;
+    // No run reaches over a segment that speaks for itself: this would be the trailer of one that is long gone.
+    if (length > 1 && decode(last, context.seed, &own) && own.index == index + length - 1) return false;
+    if (length > 1 && length != told && !thorough) continue;
+    const uint64_t word = load64(last + context.segment_size - kSegmentTrailerSize);
+    header->run_length = static_cast<uint32_t>(length);
+    if (word != 0 && decode_trailer(word, context.seed, index, &header->incarnation)) return true;
+    if (!thorough && length >= told) break;
+  }
+  return false;
 }
 
 }  // namespace mmcb

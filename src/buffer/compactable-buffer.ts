@@ -19,6 +19,8 @@ import {
   backupTable,
   bufferTable,
   nativeOptions,
+  type VerifyOptions,
+  verifyTable,
   type WaitOptions,
   type WorkOptions,
   waitTable,
@@ -271,11 +273,16 @@ export class CompactableBuffer extends EventEmitter<BufferEvents> {
     );
   }
 
-  /** Checks every checksum and every invariant. Damage is in the report; it does not reject because of it. */
-  async verify(options?: WorkOptions): Promise<VerifyReport> {
-    const wait = readOptions(workTable, options, 'verify');
+  /**
+   * Checks every checksum and every invariant. Damage is in the report; it does not reject because of it. With
+   * `acknowledge` it rejects with MMCB_READ_ONLY where the file may not be written.
+   */
+  async verify(options?: VerifyOptions): Promise<VerifyReport> {
+    const { acknowledge, ...wait } = readOptions(verifyTable, options, 'verify');
     const { native } = this.#store;
-    return verifyReport(await this.#store.run(wait, (handle, progress, done) => native.verify(handle, progress, done)));
+    return verifyReport(
+      await this.#store.run(wait, (handle, progress, done) => native.verify(handle, acknowledge, progress, done)),
+    );
   }
 
   /**

@@ -169,6 +169,15 @@ export interface WorkOptions extends WaitOptions {
   onProgress?: ((progress: Progress) => void) | undefined;
 }
 
+/** Options of `verify`. */
+export interface VerifyOptions extends WorkOptions {
+  /**
+   * Says that you know of past damage and have dealt with it: if nothing is wrong any more, the file forgets it (the
+   * marker in `recovery`, `stats().damaged`). @default false
+   */
+  acknowledge?: boolean | undefined;
+}
+
 /** Options of `backup`. */
 export interface BackupOptions extends WorkOptions {
   /** Replace a file that is there already. @default false */
@@ -177,4 +186,5 @@ export interface BackupOptions extends WorkOptions {
 
 export const waitTable = { signal: signal() };
 export const workTable = { ...waitTable, onProgress: callback<(progress: Progress) => void>() };
+export const verifyTable = { ...workTable, acknowledge: flag(false) };
 export const backupTable = { ...workTable, overwrite: flag(false) };

@@ -1,5 +1,34 @@
 /** What a buffer reports: recovery, counters, compaction, verification, events. */
-import type { NativeCompaction, NativeRecovery, NativeStats, NativeVerify } from '../internal/native.js';
+import type { NativeCompaction, NativeDamage, NativeRecovery, NativeStats, NativeVerify } from '../internal/native.js';
+import type { Address } from './bytes.js';
+
+/**
+ * A damaged place that opening met and set aside. Address and key of an entry are told as far as they can be read: they
+ * are certain for 'entry mark', and otherwise stand in bytes that no checksum vouches for any more.
+ */
+export interface DamagedPlace {
+  /**
+   * What is damaged. 'entry header': an entry of which only the place is known. 'entry data': one whose header can be read
+   * and whose checksum does not hold. 'entry mark': a whole entry of which nobody knows whether it had been removed.
+   */
+  kind: 'superblock' | 'segment header' | 'segment mark' | 'entry header' | 'entry data' | 'entry mark';
+  /** Where in the file, in bytes. */
+  offset: number;
+  /** In bytes, where that is known. */
+  length?: number;
+  address?: Address;
+  key?: number | string;
+}
+
+/** What a file remembers of damage until it is acknowledged (see the option `acknowledge` of `verify`). */
+export interface DamageMarker {
+  /** When damage was met first and last: milliseconds since 1970. */
+  first: number;
+  last: number;
+  /** Damaged places that openings have set aside, and entries that they could not find whole. */
+  places: number;
+  lost: number;
+}
 
 /** What opening found, and what it did about it. */
 export interface RecoveryReport {
@@ -11,9 +40,12 @@ export interface RecoveryReport {
   status: 'created' | 'clean' | 'replayed' | 'rolled back' | 'salvaged';
   /** Live entries after opening. */
   entries: number;
-  /** Entries that should be there and could not be found whole. 0 unless salvaged. */
+  /**
+   * Entries that should be there and could not be found whole. 0 unless salvaged. Exact where the file was closed in order
+   * or had lost its power; after a kill, entries that may have been removed before are counted, too.
+   */
   lost: number;
-  /** Damaged places that were set aside. */
+  /** Damaged places that were repaired or set aside. */
   quarantined: number;
   /** Changes newer than the last sync point that were taken back. */
   discarded: number;
@@ -21,14 +53,34 @@ export interface RecoveryReport {
   durableEpoch: number;
   /** Milliseconds that opening took. */
   ms: number;
-  /** File offsets of damaged places, at most 1000. */
-  damage: number[];
+  /** The damaged places, the first 1000 of them. */
+  damage: DamagedPlace[];
+  /** What the file remembers of damage, this opening included; null where nothing is left to acknowledge. */
+  marker: DamageMarker | null;
 }
 
 const recoveryStatus = ['created', 'clean', 'replayed', 'rolled back', 'salvaged'] as const;
+const damageKinds = [
+  'superblock',
+  'segment header',
+  'segment mark',
+  'entry header',
+  'entry data',
+  'entry mark',
+] as const;
 
-export function recoveryReport({ status, milliseconds, ...counts }: NativeRecovery): RecoveryReport {
-  return { status: recoveryStatus[status], ...counts, ms: milliseconds };
+export function recoveryReport({ status, milliseconds, damage, ...rest }: NativeRecovery): RecoveryReport {
+  return { status: recoveryStatus[status], ...rest, ms: milliseconds, damage: damage.map(damagedPlace) };
+}
+
+function damagedPlace({ kind, offset, length, address, key }: NativeDamage): DamagedPlace {
+  return {
+    kind: damageKinds[kind],
+    offset,
+    ...(length === 0 ? {} : { length }),
+    ...(address < 0 ? {} : { address }),
+    ...(key === undefined ? {} : { key }),
+  };
 }
 
 /** Counters of a buffer. Sizes in bytes. live + slack + garbage + free bytes make up the file. */
@@ -70,6 +122,8 @@ export interface BufferStats {
   durableEpoch: number;
   /** Bytes of memory that the slot table and the key index take. */
   tableMemory: number;
+  /** Damage was met, in this opening or an earlier one, and has not been acknowledged; see {@link DamageMarker}. */
+  damaged: boolean;
   /** Streams and views that hold back the reuse of space. */
   readers: number;
   /** Share of the used bytes that is garbage: 0 to 1. Compared with `deletionThreshold`. */
@@ -109,30 +163,38 @@ export interface VerifyError {
   message: string;
   /** Where in the file, in bytes. */
   offset: number;
-  /** In which entry, where that is known. */
-  address?: number;
+  /** In which entry, where that is known, as far as it can be read. */
+  address?: Address;
+  key?: number | string;
 }
 
 /** What `verify` found. */
 export interface VerifyReport {
   /** True when nothing is wrong. */
   ok: boolean;
+  /** The first 1000 of them. */
   errors: VerifyError[];
+  errorCount: number;
   /** Live entries and bytes that were checked. */
   entries: number;
   bytes: number;
+  /** What the file remembers of damage, as of the end of this check. */
+  marker: DamageMarker | null;
   /** Milliseconds. */
   ms: number;
 }
 
-export function verifyReport({ entries, bytes, errors, milliseconds }: NativeVerify): VerifyReport {
+export function verifyReport({ errors, errorCount, milliseconds, ...rest }: NativeVerify): VerifyReport {
   return {
-    ok: errors.length === 0,
-    errors: errors.map(({ message, offset, address }) =>
-      address < 0 ? { message, offset } : { message, offset, address },
-    ),
-    entries,
-    bytes,
+    ok: errorCount === 0,
+    errors: errors.map(({ message, offset, address, key }) => ({
+      message,
+      offset,
+      ...(address < 0 ? {} : { address }),
+      ...(key === undefined ? {} : { key }),
+    })),
+    errorCount,
+    ...rest,
     ms: milliseconds,
   };
 }

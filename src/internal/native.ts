@@ -72,8 +72,30 @@ export interface NativeRecovery {
   discarded: number;
   durableEpoch: number;
   milliseconds: number;
-  /** File offsets of damaged places, at most 1000. */
-  damage: number[];
+  /** The first damaged places, at most 1000. */
+  damage: NativeDamage[];
+  marker: NativeDamageMarker | null;
+}
+
+export interface NativeDamage {
+  /** 0 superblock, 1 segment header, 2 segment mark, 3 entry header, 4 entry data, 5 entry mark. */
+  kind: 0 | 1 | 2 | 3 | 4 | 5;
+  offset: number;
+  /** 0: not known. */
+  length: number;
+  /** -1: not known. */
+  address: number;
+  /** -1: not known; else an {@link EntryKind}. */
+  entryKind: number;
+  key: number | string | undefined;
+}
+
+/** What the file remembers of damage; times in milliseconds since 1970. */
+export interface NativeDamageMarker {
+  first: number;
+  last: number;
+  places: number;
+  lost: number;
 }
 
 export interface NativeStats {
@@ -102,6 +124,7 @@ export interface NativeStats {
   openEpoch: number;
   durableEpoch: number;
   tableMemory: number;
+  damaged: boolean;
   readers: number;
 }
 
@@ -117,8 +140,10 @@ export interface NativeCompaction {
 export interface NativeVerify {
   entries: number;
   bytes: number;
-  /** Each: what is wrong, where, and in which entry if known (-1: none). */
-  errors: { message: string; offset: number; address: number }[];
+  errorCount: number;
+  /** The first, at most 1000. Each: what is wrong, where, and in which entry if known (-1: none). */
+  errors: { message: string; offset: number; address: number; key: number | string | undefined }[];
+  marker: NativeDamageMarker | null;
   milliseconds: number;
 }
 
@@ -246,6 +271,7 @@ export interface NativeBinding {
   // Long operations.
   flush(handle: number, done: Completion<void>): number;
   compact(handle: number, progress: Progress | null, done: Completion<NativeCompaction>): number;
-  verify(handle: number, progress: Progress | null, done: Completion<NativeVerify>): number;
+  /** `acknowledge`: clears the damage marker, durably, if nothing is wrong. */
+  verify(handle: number, acknowledge: boolean, progress: Progress | null, done: Completion<NativeVerify>): number;
   backup(handle: number, path: string, overwrite: boolean, progress: Progress | null, done: Completion<void>): number;
 }

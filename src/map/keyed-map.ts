@@ -5,9 +5,9 @@
 import type { Address } from '../buffer/bytes.js';
 import { type CompactableBuffer, storeOf } from '../buffer/compactable-buffer.js';
 import { EntryCursor, EntryIterator } from '../buffer/entry-cursor.js';
-import type { BackupOptions, BufferOptions, WaitOptions, WorkOptions } from '../buffer/options.js';
+import type { BackupOptions, BufferOptions, VerifyOptions, WaitOptions, WorkOptions } from '../buffer/options.js';
 import { bufferTable } from '../buffer/options.js';
-import type { BufferStats, CompactionReport, VerifyReport } from '../buffer/reports.js';
+import type { BufferStats, CompactionReport, RecoveryReport, VerifyReport } from '../buffer/reports.js';
 import type { Codec } from '../codec/codec.js';
 import type { Store } from '../internal/lifecycle.js';
 import { EntryKind } from '../internal/native.js';
@@ -57,6 +57,15 @@ export type CodecOf<V> = (map: object) => Codec<V>;
 
 /** The parts of a map that its own module, and no subclass, needs. */
 export let valuesOf: <K extends number | string, V>(map: KeyedMap<K, V>) => Values<V>;
+
+/** What opening found, for a map: the keys of this map that the damage concerns, among the rest. */
+export interface MapRecovery<K> extends RecoveryReport {
+  /**
+   * Keys of damaged entries, as far as they can be read, the first 1000. A key may still be there, with an older value; a
+   * key may have been damaged itself, or have been deleted before.
+   */
+  damagedKeys: K[];
+}
 
 export abstract class KeyedMap<K extends number | string, V> {
   /** The buffer underneath. Other maps and plain entries may live in it too; closing the map closes it. */
@@ -148,6 +157,15 @@ export abstract class KeyedMap<K extends number | string, V> {
 
   // ---- The whole ----
 
+  /** What opening found; see {@link CompactableBuffer.recovery}. */
+  get recovery(): MapRecovery<K> {
+    const { recovery } = this.buffer;
+    const type = this.#kind === EntryKind.INT ? 'number' : 'string';
+    // Several places may be damaged in what belongs to one key.
+    const keys = new Set(recovery.damage.map(({ key }) => key).filter((key) => typeof key === type) as K[]);
+    return { ...recovery, damagedKeys: [...keys] };
+  }
+
   /** A sync point; see {@link CompactableBuffer.flush}. */
   flush(options?: WaitOptions): Promise<void> {
     return this.buffer.flush(options);
@@ -159,7 +177,7 @@ export abstract class KeyedMap<K extends number | string, V> {
   }
 
   /** Checks the whole file; see {@link CompactableBuffer.verify}. Values are not decoded. */
-  verify(options?: WorkOptions): Promise<VerifyReport> {
+  verify(options?: VerifyOptions): Promise<VerifyReport> {
     return this.buffer.verify(options);
   }
 

@@ -1,14 +1,14 @@
 /** RecordMap: records that carry their own key. */
 import type { Address } from '../buffer/bytes.js';
 import { CompactableBuffer } from '../buffer/compactable-buffer.js';
-import type { BackupOptions, BufferOptions, WaitOptions, WorkOptions } from '../buffer/options.js';
+import type { BackupOptions, BufferOptions, VerifyOptions, WaitOptions, WorkOptions } from '../buffer/options.js';
 import { bufferTable } from '../buffer/options.js';
 import type { BufferStats, CompactionReport, VerifyReport } from '../buffer/reports.js';
 import type { Codec } from '../codec/codec.js';
 import { msgpack } from '../codec/msgpack.js';
 import { custom, readOptions, show } from '../internal/options.js';
 import { IntMap } from './int-map.js';
-import { built, codecRule } from './keyed-map.js';
+import { built, codecRule, type MapRecovery } from './keyed-map.js';
 import { StringMap } from './string-map.js';
 
 /** Where a record has its id: a field's name, or a function. */
@@ -173,6 +173,12 @@ export class RecordMap<R extends object> {
     for (const [id, record] of this.entries()) fn.call(thisArg, record, id, this);
   }
 
+  /** What opening found; see {@link CompactableBuffer.recovery}. */
+  get recovery(): MapRecovery<RecordId> {
+    const { damagedKeys: ints, ...recovery } = this.#ints.recovery;
+    return { ...recovery, damagedKeys: [...ints, ...this.#strings.recovery.damagedKeys] };
+  }
+
   /** A sync point; see {@link CompactableBuffer.flush}. */
   flush(options?: WaitOptions): Promise<void> {
     return this.buffer.flush(options);
@@ -184,7 +190,7 @@ export class RecordMap<R extends object> {
   }
 
   /** Checks the whole file; see {@link CompactableBuffer.verify}. */
-  verify(options?: WorkOptions): Promise<VerifyReport> {
+  verify(options?: VerifyOptions): Promise<VerifyReport> {
     return this.buffer.verify(options);
   }
 

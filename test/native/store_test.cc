@@ -97,7 +97,7 @@ TEST_CASE("two writers, two readers, sync points and a compaction at once") {
     CHECK(bad == 0);
     CHECK(reads > 0);
     VerifyReport report;
-    REQUIRE(store->verify(nullptr, &report).ok());
+    REQUIRE(store->verify(VerifyOptions(), nullptr, &report).ok());
     CHECK_MESSAGE(report.errors.empty(), (report.errors.empty() ? "" : report.errors[0].message));
     CHECK(close_store(store).ok());
   }

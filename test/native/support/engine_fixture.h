@@ -42,7 +42,7 @@ inline Bytes bytes(std::string_view text) { return {reinterpret_cast<const std::
 inline Key string_key(std::string_view text) { return {Kind::kStringKey, bytes(text)}; }
 
 struct IntKey {
-  explicit IntKey(int64_t number) : number(number) {}
+  explicit IntKey(int64_t value) : number(value) {}
   operator Key() const { return {Kind::kIntKey, {reinterpret_cast<const std::byte*>(&number), sizeof number}}; }
   int64_t number;
 };

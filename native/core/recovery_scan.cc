@@ -1,0 +1,228 @@
+// Recovery, the scan: reads every segment and fills the engine's tables. Stores nothing.
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "core/digest.h"
+#include "core/recovery.h"
+#include "core/stores.h"
+
+namespace mmcb {
+namespace {
+
+// Which of two versions of a slot is the newer one. Generations and versions wrap; two that meet are never far apart.
+bool is_newer(const EntryHeader& a, const EntryHeader& b) {
+  if (a.generation != b.generation) return ((a.generation - b.generation) & kGenerationMask) <= kGenerationMask / 2;
+  return static_cast<int32_t>(a.version - b.version) > 0;
+}
+
+constexpr const char* kPhases[] = {"scan", "second scan", "third scan", "fourth scan", "fifth scan"};
+
+}  // namespace
+
+bool Recovery::report_progress(uint64_t done, uint64_t total) {
+  progress_done_ = done;
+  progress_total_ = total;
+  return go_on();
+}
+
+bool Recovery::go_on() {
+  if (aborted_) return false;
+  const size_t phase = std::min<size_t>(scans_, std::size(kPhases)) - 1;
+  aborted_ = progress_ && !progress_(kPhases[phase], progress_done_, progress_total_);
+  return !aborted_;
+}
+
+void Recovery::note_epoch(uint64_t epoch) { highest_epoch_ = std::max(highest_epoch_, epoch); }
+
+Status Recovery::scan(Reading reading) {
+  Engine& e = engine_;
+  const uint32_t count = e.segments_.count();
+  limit_ = reading == Reading::kNewest ? kMaxEpoch : superblock_.durable_epoch;
+  for (uint32_t i = 0; i < count;) {
+    if (!report_progress(i, count)) return Status(Code::kAborted);
+    SegmentHeader header;
+    Mark mark;
+    bool rebuilt = false;
+    if (!read_segment(context_, i, count, &header, &mark)) {
+      if (!rebuild_segment(context_, i, count, doubt_ == Doubt::kSalvage, &header)) {
+        i++;
+        continue;
+      }
+      doubts_++;
+      if (doubt_ == Doubt::kExclude) {
+        needs_apply(i);  // its trailer goes: it must not speak for the segment some day when it is in use again
+        i++;
+        continue;
+      }
+      rebuilt = true;
+    }
+    note_epoch(header.birth_epoch);
+    if (mark.valid) note_epoch(mark.end_epoch);
+    if (header.birth_epoch > limit_) {
+      // What of this run's other segments the older state still knows stands in their own headers.
+      needs_apply(i);
+      walk_run(context_, i, header, ~0ull, [&](const WalkedEntry& entry) {
+        note_epoch(entry.header.epoch);
+        if (entry.header.kind != Kind::kRedoList) e.recovery_.discarded++;
+      });
+      if (aborted_) return Status(Code::kAborted);
+      i++;
+      continue;
+    }
+    const bool ended = mark.valid && mark.end_epoch != 0 && mark.end_epoch <= limit_;
+    if (!ended) {
+      MMCB_TRY(scan_segment(i, header, mark, rebuilt));
+      if (aborted_) return Status(Code::kAborted);
+      i += header.run_length;
+    } else if (reading == Reading::kNewest && mark.end_epoch > superblock_.durable_epoch && !e.overwrites_durable() &&
+               !MMCB_BUG(kKillRecoveryFreesHeld)) {
+      // Emptied after E: a power cut before the next sync point would still need it. (Not so what was emptied up to E,
+      // whose header may stand for a run of which other segments are in use again. That E itself is on the disk, apply()
+      // sees to, before anything is used again.)
+      e.segments_.rebuild_ended(i, header, mark.end_epoch);
+      i += header.run_length;
+    } else {
+      i++;
+    }
+  }
+  e.segments_.rebuild_finish();
+  e.slots_.finish_rebuild();
+  return report_progress(count, count) ? Status() : Status(Code::kAborted);
+}
+
+Status Recovery::scan_segment(uint32_t index, const SegmentHeader& header, const Mark& mark, bool rebuilt) {
+  Engine& e = engine_;
+  const uint64_t damage_before = e.recovery_.quarantined + suspect_count_;
+  const uint64_t start = e.segments_.offset_of(index);
+  const uint64_t run_end = start + static_cast<uint64_t>(header.run_length) * superblock_.segment_size;
+  Damage damage;
+  if (rebuilt) {
+    damage.kind = DamageKind::kSegmentHeader;
+    damage.offset = start;
+    damage.length = kSegmentHeaderSize;
+  } else if (!mark.valid) {
+    damage.kind = DamageKind::kSegmentMark;
+    damage.offset = start + kSegmentMarkOffset;
+    damage.length = sizeof(uint64_t);
+  } else if (load64(context_.base + run_end - kSegmentTrailerSize) !=
+             encode_trailer(e.seed_, index, header.incarnation)) {
+    damage.kind = DamageKind::kSegmentHeader;
+    damage.offset = run_end - kSegmentTrailerSize;
+    damage.length = kSegmentTrailerSize;
+  }
+  if (damage.length != 0) {
+    needs_apply(index);
+    note_damage(std::move(damage));
+  }
+  if (mark.valid && mark.end_epoch != 0) needs_apply(index);
+
+  Status status;
+  const WalkEnd end = walk_run(
+      context_, index, header, ~0ull,
+      [&](const WalkedEntry& entry) {
+        if (status.ok()) status = scan_entry(index, run_end, entry);
+      },
+      [&](const WalkGap& gap) { examine(index, header, gap, false); });
+  if (aborted_) return status;
+  if (header.run_length == 1) find_torn(index, end.used, end.ordinals, [&](uint64_t) { needs_apply(index); });
+  examine_tail(index, header, end);
+  e.segments_.rebuild_used(index, header, end.used, end.ordinals);
+  // Damaged bytes stay where they are until the file is closed, for whoever wants to look at them.
+  if (doubt_ == Doubt::kSalvage)
+    e.segments_.at(index).damaged = e.recovery_.quarantined + suspect_count_ != damage_before;
+  return status;
+}
+
+Status Recovery::scan_entry(uint32_t index, uint64_t run_end, const WalkedEntry& entry) {
+  Engine& e = engine_;
+  const EntryHeader& h = entry.header;
+  note_epoch(h.epoch);
+  if (entry.mark.valid) note_epoch(entry.mark.end_epoch);
+  if (h.epoch > limit_) {
+    needs_apply(index);
+    e.recovery_.discarded++;
+    return Status();
+  }
+  if (h.kind == Kind::kRedoList) return Status();
+  Damage damage;
+  damage.kind = DamageKind::kEntryMark;
+  damage.offset = mark_offset(run_end, h.ordinal);
+  damage.length = sizeof(uint64_t);
+  if (h.slot >= slot_limit_) {
+    // Whole, and impossible: nothing that ever wrote to this file wrote it.
+    needs_apply(index);
+    damage.kind = DamageKind::kEntryHeader;
+    damage.offset = entry.offset;
+    damage.length = EntryHeader::kSize;
+    describe(h, entry.offset, run_end, &damage);
+    note_damage(std::move(damage));
+    return Status();
+  }
+  if (!entry.mark.valid) {
+    needs_apply(index);
+    doubts_++;
+    describe(h, entry.offset, run_end, &damage);
+    note_damage(std::move(damage));
+    // Whether it was live is not known, and guessing could bring back what was deleted.
+    return doubt_ == Doubt::kInclude ? take_live(index, entry) : e.slots_.note_dead(h.address());
+  }
+  const bool dead = entry.mark.end_epoch != 0 && (entry.mark.end_epoch <= limit_ || MMCB_BUG(kEndMarkWithoutEpoch));
+  if (dead) return e.slots_.note_dead(h.address());
+  if (entry.mark.end_epoch != 0) needs_apply(index);
+  return take_live(index, entry);
+}
+
+// Takes a live entry out of the tables again: another one is newer.
+void Recovery::drop_live(const EntryHeader& header, uint64_t offset) {
+  Engine& e = engine_;
+  const Bytes key{context_.base + offset + EntryHeader::kSize, header.key_size};
+  if (header.kind != Kind::kPlain) e.index_for(header.kind).erase(e.word_of({header.kind, key}), offset);
+  const uint32_t segment = e.segments_.index_of(offset);
+  e.segments_.remove_live(segment, header);
+  e.data_size_ -= header.data_size;
+  digest_ -= digest_of(header);
+  count_--;
+  needs_apply(segment);
+}
+
+Status Recovery::take_live(uint32_t segment, const WalkedEntry& entry) {
+  Engine& e = engine_;
+  const EntryHeader& h = entry.header;
+  const Bytes key{entry.bytes(context_.base) + EntryHeader::kSize, h.key_size};
+  Address present;
+  uint64_t other = 0;
+  if (e.slots_.live_at(h.slot, &present, &other)) {
+    // Two versions without an end mark: the process died between publishing one and ending the other.
+    const EntryHeader old = decode_entry_header(context_.base + other);
+    if (!is_newer(h, old)) {
+      needs_apply(segment);
+      return Status();
+    }
+    drop_live(old, other);
+  }
+  if (doubt_ != Doubt::kExclude && h.kind != Kind::kPlain) {
+    // A key that was removed and added again, with the mark of the removal lost: the later one counts.
+    const uint64_t rival = e.find_offset({h.kind, key});
+    if (rival != 0) {
+      const EntryHeader old = decode_entry_header(context_.base + rival);
+      if (old.epoch > h.epoch) {
+        needs_apply(segment);
+        return e.slots_.note_dead(h.address());
+      }
+      drop_live(old, rival);
+      e.slots_.release(old.address());
+    }
+  }
+  bool conflict = false;
+  MMCB_TRY(e.slots_.restore(h.address(), entry.offset, &conflict));
+  if (conflict) e.slots_.publish(h.address(), entry.offset);
+  if (h.kind != Kind::kPlain) MMCB_TRY(e.index_for(h.kind).insert(e.word_of({h.kind, key}), entry.offset));
+  e.segments_.add_live(segment, h);
+  e.data_size_ += h.data_size;
+  digest_ += digest_of(h);
+  count_++;
+  return Status();
+}
+
+}  // namespace mmcb
