@@ -344,13 +344,13 @@ void Engine::remember_damage() {
   if (!damage_.is_set) damage_.first_ms = damage_.last_ms;
   damage_.is_set = true;
   damage_dated_ = true;
+  note_change();
 }
 
-DamageMarker Engine::damage() const {
+DamageMarker Engine::damage() {
   std::lock_guard guard(lock_);
-  DamageMarker marker = damage_;
-  marker.is_set |= damage_met_.load(std::memory_order_relaxed);
-  return marker;
+  remember_damage();
+  return damage_;
 }
 
 Status Engine::acknowledge_damage() {

@@ -178,7 +178,7 @@ class Engine {
 
   Stats stats() const;
   // What is remembered of damage. Kept in the file from the next sync point on.
-  DamageMarker damage() const;
+  DamageMarker damage();
   // Forgets it. kReadOnly, kFailed.
   Status acknowledge_damage();
   // The error of the failed sync after which writes are refused, or that of the loss of the file, or ok.

@@ -366,3 +366,52 @@ TEST_CASE("damage to any one sector of a file after a power cut: the same") { ch
 TEST_CASE("damage to any one sector of a file whose process was killed: the same") {
   check_every_sector(Ending::kKilled);
 }
+
+TEST_CASE("a lost segment header and lost marks are made good where the digest proves what was there") {
+  SimulatedDisk disk(1);
+  SimulatedPlatform platform(disk);
+  {
+    std::unique_ptr<Engine> engine;
+    REQUIRE(Engine::open(platform, "image", small_options(), nullptr, &engine).ok());
+    for (int i = 0; i < 300; i++) REQUIRE(engine->set(IntKey(i), bytes(random_text(100, i)), nullptr).ok());
+    REQUIRE(SyncMachine(*engine).run(true).ok());
+  }
+  Image whole;
+  disk.durable_image(&whole);
+  const uint64_t head = head_size(kMinSegmentSize, kMinJournalSize);
+  struct {
+    const char* what;
+    uint64_t offset;
+    uint64_t length;
+    DamageKind kind;
+    uint64_t places;
+  } const cases[] = {
+      {"a header", head + kMinSegmentSize, kSegmentHeaderSize, DamageKind::kSegmentHeader, 1},
+      {"a segment's mark", head + kMinSegmentSize + kSegmentMarkOffset, 8, DamageKind::kSegmentMark, 1},
+      {"a trailer", head + kMinSegmentSize - 8, 8, DamageKind::kSegmentHeader, 1},
+      {"ten marks", mark_offset(head + kMinSegmentSize, 19), 80, DamageKind::kEntryMark, 10},
+  };
+  for (const auto& lost : cases) {
+    CAPTURE(lost.what);
+    Image image = whole;
+    std::memset(image.data() + lost.offset, 0, lost.length);
+    disk.load(image);
+    disk.set_boot(2);
+    for (const bool again : {false, true}) {
+      Opened opened;
+      open(platform, RecoveryMode::kStrict, &opened);
+      REQUIRE_MESSAGE(opened.status.ok(), opened.status.message());
+      const RecoveryReport& report = opened.engine->recovery();
+      CHECK(opened.engine->count(KindFilter::kIntKey) == 300);
+      CHECK(report.lost == 0);
+      CHECK(report.quarantined == (again ? 0 : lost.places));
+      if (!again) CHECK(report.damage[0].kind == lost.kind);
+      if (lost.kind == DamageKind::kEntryMark && !again) {
+        CHECK(report.damage[0].has_key);
+        CHECK(report.damage[0].key == std::string("\x0a\0\0\0\0\0\0\0", 8));
+      }
+      CHECK(report.marker.places == lost.places);
+      CHECK(first_error(opened) == "");
+    }
+  }
+}
