@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -144,6 +145,22 @@ TEST_CASE("a SIGBUS that is not about a file of ours does what it would have don
                        for (int i = 1; i <= 3; i++) MMCB_EXPECT(::raise(SIGBUS) == 0 && calls == i);
                        return 0;
                      }) == kWell);
+#if defined(__linux__)
+  // One that was sent with an address of ours in it is no fault.
+  expect_well([&] {
+    handle_by(count_only);
+    MappedFile mapped(folder.path("ours"), 4 * kSystemPage);
+    MMCB_EXPECT(mapped.ok);
+    siginfo_t forged{};
+    forged.si_signo = SIGBUS;
+    forged.si_code = SI_QUEUE;
+    forged.si_addr = mapped.base + kSystemPage;
+    mapped.at(kSystemPage) = 'a';
+    MMCB_EXPECT(::syscall(SYS_rt_tgsigqueueinfo, ::getpid(), ::gettid(), SIGBUS, &forged) == 0);
+    MMCB_EXPECT(calls == 1 && !mapped.file->lost() && mapped.at(kSystemPage) == 'a');
+    return 0;
+  });
+#endif
   // One that wants to be called once is called once.
   CHECK(with_handler([] { handle_by(count_only, static_cast<int>(SA_RESETHAND)); },
                      [](volatile char*) {

@@ -107,14 +107,14 @@ TEST_CASE("a file that is shorter is found out without touching it, before anyth
 TEST_CASE("every thread that meets the hole goes on, and sees the flag with its first zero") {
   TemporaryFolder folder;
   expect_well([&] {
-    for (int round = 0; round < 20; round++) {
+    for (int round = 0; round < 40; round++) {
       MappedFile mapped(folder.path("a"), 256 * kSystemPage);
       MMCB_EXPECT(mapped.ok);
       std::memset(mapped.base, 'a', 256 * kSystemPage);
       std::atomic<int> ready{0};
       std::atomic<bool> wrong{false};
       std::vector<std::thread> threads;
-      for (uint64_t i = 0; i < 4; i++) {
+      for (uint64_t i = 0; i < 8; i++) {
         threads.emplace_back([&, i] {
           ready++;
           for (uint64_t at = i;; at = (at + 61) % 256) {
@@ -125,7 +125,7 @@ TEST_CASE("every thread that meets the hole goes on, and sees the flag with its 
           }
         });
       }
-      while (ready != 4) std::this_thread::yield();
+      while (ready != 8) std::this_thread::yield();
       const bool done = mapped.cut(0);
       for (std::thread& thread : threads) thread.join();
       MMCB_EXPECT(done && !wrong);
