@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "binding/error_bridge.h"
+
 namespace mmcb::binding {
 namespace {
 
@@ -50,13 +52,18 @@ void AddonData::call(napi_value function, const napi_value* arguments, size_t co
 void AddonData::deliver(const Message& message) {
   napi_handle_scope scope = nullptr;
   if (napi_open_handle_scope(env, &scope) != napi_ok) return;
-  switch (message.type) {
-    case Message::Type::kCompletion: operations.on_completion(*message.operation); break;
-    case Message::Type::kProgress:
-      operations.on_progress(*message.operation, message.phase.c_str(), message.done, message.total);
-      break;
-    case Message::Type::kEvent: deliver_event(*this, *message.source, message.event); break;
-  }
+  const Status status = guarded([&] {
+    switch (message.type) {
+      case Message::Type::kCompletion: operations.on_completion(*message.operation); break;
+      case Message::Type::kProgress:
+        operations.on_progress(*message.operation, message.phase.c_str(), message.done, message.total);
+        break;
+      case Message::Type::kEvent: deliver_event(*this, *message.source, message.event); break;
+    }
+    return Status();
+  });
+  // Somebody waits for a call that could not be made: not in silence.
+  if (!status.ok()) napi_fatal_exception(env, make_error(*this, status));
   napi_close_handle_scope(env, scope);
 }
 

@@ -144,7 +144,7 @@ class Call {
  private:
   napi_env env_;
   AddonData* data_ = nullptr;
-  napi_value values_[kCount];
+  napi_value values_[kCount == 0 ? 1 : kCount];
 };
 
 }  // namespace mmcb::binding

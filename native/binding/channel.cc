@@ -32,19 +32,19 @@ void Channel::finalize(napi_env, void* data, void*) {
   delete context;
 }
 
-void Channel::push(Message message) {
+void Channel::push(Messages one) {
   if (function_ == nullptr) return;
-  queue_.push_back(std::move(message));
+  queue_.splice(queue_.end(), one);
   // The lock is held on purpose: shut() must not release the function between the check and the call.
   if (napi_call_threadsafe_function(function_, nullptr, napi_tsfn_nonblocking) == napi_closing) function_ = nullptr;
 }
 
-void Channel::post_completion(std::shared_ptr<Operation> operation) {
-  Message message;
-  message.type = Message::Type::kCompletion;
-  message.operation = std::move(operation);
+void Channel::post_completion(const std::shared_ptr<Operation>& operation) {
+  Messages one = std::move(operation->completion);
+  one.front().type = Message::Type::kCompletion;
+  one.front().operation = operation;
   std::lock_guard guard(mutex_);
-  push(std::move(message));
+  push(std::move(one));
 }
 
 void Channel::post_progress(const std::shared_ptr<Operation>& operation, const char* phase, uint64_t done,
@@ -57,28 +57,31 @@ void Channel::post_progress(const std::shared_ptr<Operation>& operation, const c
     waiting->total = total;
     return;
   }
-  Message message;
-  message.type = Message::Type::kProgress;
-  message.operation = operation;
-  message.phase = phase;
-  message.done = done;
-  message.total = total;
-  push(std::move(message));
+  (void)guarded([&] {
+    Messages one(1);
+    one.front().type = Message::Type::kProgress;
+    one.front().operation = operation;
+    one.front().phase = phase;
+    one.front().done = done;
+    one.front().total = total;
+    push(std::move(one));
+    return Status();
+  });
 }
 
 void Channel::post_event(const std::shared_ptr<EventSource>& source, const StoreEvent& event) {
-  Message message;
-  message.type = Message::Type::kEvent;
-  message.source = source;
+  Messages one(1);
+  one.front().type = Message::Type::kEvent;
+  one.front().source = source;
   const bool is_sync = event.type == StoreEvent::Type::kSync;
-  if (!is_sync) message.event = event;
+  if (!is_sync) one.front().event = event;
   std::lock_guard guard(mutex_);
   if (is_sync) {
     source->latest_sync = event;
     if (source->sync_queued) return;
     source->sync_queued = true;
   }
-  push(std::move(message));
+  push(std::move(one));
 }
 
 bool Channel::pop(Message* message) {
@@ -114,7 +117,7 @@ void Channel::keep_alive(napi_env env, bool on) {
 
 void Channel::shut() {
   owner_ = nullptr;
-  std::deque<Message> left;
+  Messages left;
   std::lock_guard guard(mutex_);
   left.swap(queue_);
   if (function_ != nullptr) napi_release_threadsafe_function(std::exchange(function_, nullptr), napi_tsfn_abort);

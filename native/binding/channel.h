@@ -8,7 +8,7 @@
 // the environment's thread.
 #pragma once
 
-#include <deque>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -40,13 +40,19 @@ struct Message {
   uint64_t total = 0;
 };
 
+// Messages move from list to list by their nodes: one that was made beforehand is sent without asking for memory.
+using Messages = std::list<Message>;
+
 class Channel {
  public:
   // nullptr where the runtime refuses; an exception is pending then.
   static std::shared_ptr<Channel> create(napi_env env, AddonData* owner);
 
-  void post_completion(std::shared_ptr<Operation> operation);
+  // Never fails: takes the message that the operation has kept for it.
+  void post_completion(const std::shared_ptr<Operation>& operation);
+  // Dropped where there is no memory for it.
   void post_progress(const std::shared_ptr<Operation>& operation, const char* phase, uint64_t done, uint64_t total);
+  // Throws std::bad_alloc.
   void post_event(const std::shared_ptr<EventSource>& source, const StoreEvent& event);
 
   // Whether waiting messages keep the environment alive. Off at first.
@@ -56,7 +62,7 @@ class Channel {
   void shut();
 
  private:
-  void push(Message message);  // under mutex_
+  void push(Messages one);  // under mutex_
   bool pop(Message* message);
   static void deliver(napi_env env, napi_value, void* context, void*);
   static void finalize(napi_env env, void* data, void* hint);
@@ -64,7 +70,7 @@ class Channel {
   AddonData* owner_ = nullptr;                   // the environment's thread only; null once shut
   std::mutex mutex_;                             // guards everything below
   napi_threadsafe_function function_ = nullptr;  // null once it may not be called any more
-  std::deque<Message> queue_;
+  Messages queue_;
 };
 
 }  // namespace mmcb::binding

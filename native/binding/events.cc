@@ -63,6 +63,7 @@ napi_value setEventListener(napi_env env, napi_callback_info info) {
     source->handle = handle->number;
     handle->listener_id = handle->store->add_listener(
         [channel = call.data().channel, source](const StoreEvent& event) { channel->post_event(source, event); });
+    if (handle->listener_id == 0) return call.throws(Status(Code::kNoMemory));
   }
   return nullptr;
 }

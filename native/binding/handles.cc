@@ -6,15 +6,20 @@ namespace mmcb::binding {
 
 Status HandleTable::add(std::shared_ptr<Store> store, bool read_only, Handle** handle) {
   if (handles_.size() > 0x7fffffff) return Status(Code::kNoMemory, "this thread has opened too many stores");
-  auto added = std::make_unique<Handle>();
-  added->number = static_cast<int32_t>(handles_.size());
-  added->engine = &store->engine();
-  added->store = std::move(store);
-  added->pin = added->engine->pins().add_reader();
-  added->read_only = read_only;
-  *handle = added.get();
-  handles_.push_back(std::move(added));
-  return Status();
+  return guarded([&] {
+    auto added = std::make_unique<Handle>();
+    // Room in the table comes before the pin, which nobody would give back otherwise.
+    if (handles_.size() == handles_.capacity()) handles_.reserve(2 * handles_.size());
+    added->number = static_cast<int32_t>(handles_.size());
+    added->engine = &store->engine();
+    added->pin = added->engine->pins().add_reader();
+    if (added->pin == nullptr) return Status(Code::kNoMemory);
+    added->store = std::move(store);
+    added->read_only = read_only;
+    *handle = added.get();
+    handles_.push_back(std::move(added));
+    return Status();
+  });
 }
 
 std::unique_ptr<Handle> HandleTable::take(Handle* handle) {

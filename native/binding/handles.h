@@ -47,7 +47,7 @@ struct Handle {
 class HandleTable {
  public:
   // Numbers are not used twice, so that one kept after close() never names another store. 0 is never a handle.
-  // kNoMemory once 2^31 were given.
+  // kNoMemory once 2^31 were given, too.
   Status add(std::shared_ptr<Store> store, bool read_only, Handle** handle);
 
   Handle* find(int32_t number) const {

@@ -120,9 +120,11 @@ bool is_ascii(const std::byte* bytes, size_t length) {
 
 void KeyBuffer::grow() {
   // A unit takes a byte at least: more units than kMaxKeySize never make a key.
-  capacity_ = kMaxKeySize + 1;
-  long_units_ = std::make_unique<char16_t[]>(capacity_ + 1);
-  long_bytes_ = std::make_unique<std::byte[]>(3 * capacity_);
+  constexpr size_t kLong = kMaxKeySize + 1;
+  // Memory first: the capacity says what both buffers have.
+  long_units_ = std::make_unique<char16_t[]>(kLong + 1);
+  long_bytes_ = std::make_unique<std::byte[]>(3 * kLong);
+  capacity_ = kLong;
   units_ = long_units_.get();
   bytes_ = long_bytes_.get();
 }

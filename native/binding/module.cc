@@ -68,19 +68,39 @@ napi_value lastError(napi_env env, napi_callback_info info) {
 
 namespace {
 
+// No exception may reach the runtime. What the core and the calls here cannot deal with nearer by is memory for large
+// arguments; it becomes an exception of JavaScript, also where a call answers with codes otherwise.
+template <napi_callback kFunction>
+napi_value without_exceptions(napi_env env, napi_callback_info info) {
+  try {
+    return kFunction(env, info);
+  } catch (const std::bad_alloc&) {
+    Call<0> call(env, info);
+    return call.throws(Status(Code::kNoMemory, "not enough memory for the call"));
+  }
+}
+
 struct Export {
   const char* name;
   napi_callback function;
 };
 
 constexpr Export kExports[] = {
-#define MMCB_EXPORT(name) {#name, exported::name},
+#define MMCB_EXPORT(name) {#name, without_exceptions<exported::name>},
     MMCB_EXPORTS(MMCB_EXPORT)
 #undef MMCB_EXPORT
 };
 
 Napi::Object initialize_module(Napi::Env env, Napi::Object exports) {
-  AddonData* data = AddonData::create(env);
+  AddonData* data = nullptr;
+  const Status created = guarded([&] {
+    data = AddonData::create(env);
+    return Status();
+  });
+  if (!created.ok()) {
+    napi_throw_error(env, nullptr, "mmcb: not enough memory");
+    return exports;
+  }
   if (data == nullptr) {
     Napi::Error::New(env, "mmcb: the runtime refuses a threadsafe function").ThrowAsJavaScriptException();
     return exports;

@@ -1,5 +1,6 @@
 #include "binding/operations.h"
 
+#include <new>
 #include <system_error>
 #include <utility>
 
@@ -17,18 +18,16 @@ void end_with(const std::shared_ptr<Channel>& channel, const std::shared_ptr<Ope
   channel->post_completion(operation);
 }
 
-// False where the system gives no more threads.
+// False where the system gives no more threads, or no memory for one.
 template <typename Body>
 bool start_thread(std::thread* thread, Body&& body) {
-#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
   try {
     *thread = std::thread(std::forward<Body>(body));
   } catch (const std::system_error&) {
     return false;
+  } catch (const std::bad_alloc&) {
+    return false;
   }
-#else
-  *thread = std::thread(std::forward<Body>(body));
-#endif
   return true;
 }
 
@@ -51,10 +50,12 @@ napi_value value_of(napi_env env, napi_ref reference) {
 Operations::Pending& Operations::enter(Handle* handle, const Callbacks& callbacks) {
   const int32_t number = next_number_;
   next_number_ = number == 0x7fffffff ? 1 : number + 1;
-  if (pending_.empty()) data_.channel->keep_alive(data_.env, true);
+  auto operation = std::make_shared<Operation>();
+  operation->number = number;
   Pending& pending = pending_[number];
-  pending.operation = std::make_shared<Operation>();
-  pending.operation->number = number;
+  // Nothing fails from here on.
+  pending.operation = std::move(operation);
+  if (pending_.size() == 1) data_.channel->keep_alive(data_.env, true);
   pending.done = reference_to(data_.env, callbacks.done);
   pending.progress = reference_to(data_.env, callbacks.progress);
   pending.handle = handle;
@@ -65,11 +66,13 @@ Operations::Pending& Operations::enter(Handle* handle, const Callbacks& callback
 void Operations::run(Pending& pending, Work work) {
   auto body = [channel = data_.channel, operation = pending.operation, work = std::move(work),
                reports = pending.progress != nullptr]() mutable {
-    const Progress progress = [&](const char* phase, uint64_t done, uint64_t total) {
-      if (reports) channel->post_progress(operation, phase, done, total);
-      return !operation->cancelled.load(std::memory_order_relaxed);
-    };
-    Status status = work(progress);
+    Status status = guarded([&] {
+      const Progress progress = [&](const char* phase, uint64_t done, uint64_t total) {
+        if (reports) channel->post_progress(operation, phase, done, total);
+        return !operation->cancelled.load(std::memory_order_relaxed);
+      };
+      return work(progress);
+    });
     work = nullptr;  // lets go of the store before anyone hears of the end
     end_with(channel, operation, std::move(status));
   };
@@ -94,9 +97,13 @@ int32_t Operations::refuse(const Callbacks& callbacks, Status status) {
 int32_t Operations::flush(Handle* handle, const Callbacks& callbacks) {
   Pending& pending = enter(handle, callbacks);
   const int32_t number = pending.operation->number;
-  handle->store->flush([channel = data_.channel, operation = pending.operation](const Status& status) {
-    end_with(channel, operation, status);
+  Status asked = guarded([&] {
+    handle->store->flush([channel = data_.channel, operation = pending.operation](const Status& status) {
+      end_with(channel, operation, status);
+    });
+    return Status();
   });
+  if (!asked.ok()) end_with(data_.channel, pending.operation, std::move(asked));
   return number;
 }
 
@@ -114,8 +121,15 @@ int32_t Operations::close(std::unique_ptr<Handle> handle, const Callbacks& callb
 
 void Operations::begin_close(Pending& pending) {
   // Closing is work that may block for a last sync point; it is not cancelled.
-  auto store = std::make_shared<std::shared_ptr<Store>>(std::move(pending.closing->store));
-  run(pending, [store](const Progress&) { return close_store(std::move(*store)); });
+  const Status begun = guarded([&] {
+    auto store = std::make_shared<std::shared_ptr<Store>>();
+    Work work = [store](const Progress&) { return close_store(std::move(*store)); };
+    *store = std::move(pending.closing->store);
+    run(pending, std::move(work));
+    return Status();
+  });
+  // Where there is no memory for a thread of its own: here and now.
+  if (!begun.ok()) end_with(data_.channel, pending.operation, close_store(std::move(pending.closing->store)));
 }
 
 void Operations::cancel(int32_t number) {
@@ -162,7 +176,7 @@ void Operations::on_completion(const Operation& operation) {
   napi_env env = data_.env;
   napi_value arguments[2] = {js_null(env), js_undefined(env)};
   Status status = pending.operation->status;
-  if (status.ok() && pending.result) status = pending.result(&arguments[1]);
+  if (status.ok() && pending.result) status = guarded([&] { return pending.result(&arguments[1]); });
   if (!status.ok()) arguments[0] = make_error(data_, status);
 
   const napi_value done = value_of(env, pending.done);

@@ -13,6 +13,7 @@
 #include <unordered_map>
 
 #include "binding/api.h"
+#include "binding/channel.h"
 #include "binding/handles.h"
 #include "core/options.h"
 #include "core/status.h"
@@ -20,13 +21,13 @@
 namespace mmcb::binding {
 
 struct AddonData;
-class Channel;
 
 struct Operation {
   int32_t number = 0;
   std::atomic<bool> cancelled{false};
   std::atomic<bool> ended{false};  // whoever sets it says how: writes `status`, then posts the completion
   Status status;                   // read on the environment's thread, after the completion
+  Messages completion{1};          // what post_completion() sends: made beforehand, so that ending needs no memory
 };
 
 // The callbacks of a long call, as JavaScript passed them.

@@ -34,14 +34,15 @@ napi_value openReader(napi_env env, napi_callback_info info) {
   if (handle == nullptr) return call.closed();
   Address address;
   if (const Code code = call.address(1, &address); code != Code::kOk) return call.fails(handle, code);
-  Reader reader;
-  if (Status status = open_reader(*handle->engine, address, &reader); !status.ok()) {
-    return call.fails(handle, std::move(status));
-  }
   int32_t number = handle->next_reader;
   while (handle->readers.contains(number)) number = number == 0x7fffffff ? 1 : number + 1;
   handle->next_reader = number == 0x7fffffff ? 1 : number + 1;
-  handle->readers.emplace(number, std::move(reader));
+  // Its place comes first: a snapshot that nobody knows of would never be closed.
+  const auto reader = handle->readers.emplace(number, Reader()).first;
+  if (Status status = open_reader(*handle->engine, address, &reader->second); !status.ok()) {
+    handle->readers.erase(reader);
+    return call.fails(handle, std::move(status));
+  }
   return js_number(env, number);
 }
 

@@ -8,6 +8,11 @@ namespace mmcb::binding {
 
 Status Views::begin(Handle& handle, Address address, napi_value* buffer) {
   *buffer = nullptr;
+  // Before the pin is taken, which would never be given back.
+  MMCB_TRY(guarded([&] {
+    if (views_.size() == views_.capacity()) views_.reserve(2 * views_.size() + 4);
+    return Status();
+  }));
   handle.pin->pin();
   Bytes data;
   Status status = handle.engine->view(*handle.pin, address, &data);

@@ -1,5 +1,5 @@
 // I/O faults by the i-th call: every workload, every kind of system call, every call of it, once and from then on.
-#include "core/step.h"
+#include "core/backup.h"
 #include "fault_loop.h"
 
 using namespace mmcb;
@@ -39,4 +39,27 @@ TEST_CASE("faults: the i-th system call fails, and from then on there is no memo
   const FaultCounts counts = fail_every_call(true);
   MESSAGE(counts.text());
   CHECK(counts.hit >= kLeastRunsWithoutMemory);
+}
+
+TEST_CASE("faults: a backup replaces nothing when it cannot tell whether something is there") {
+  TemporaryFolder folder;
+  Faults faults;
+  FailingPlatform platform(posix_platform(), faults);
+  EngineUnderTest source(folder.path("a.mmcb"), small_options());
+  REQUIRE(source->set(IntKey(1), bytes("one"), nullptr).ok());
+  const std::string target = folder.path("b.mmcb");
+  write_file(target, "precious");
+  const auto backup = [&](bool overwrite) { return Backup(*source, platform).run(target, overwrite, nullptr); };
+  CHECK(backup(false).system_error() == EEXIST);
+  for (const int error : {EMFILE, EACCES, EIO}) {
+    for (const bool overwrite : {false, true}) {
+      faults.arm({SystemCall::kOpen, 1, false, false, error});
+      const Faults::Scope scope(faults);
+      CHECK(backup(overwrite).system_error() == error);
+      CHECK(read_file(target) == "precious");
+    }
+  }
+  faults.disarm();
+  CHECK(backup(true).ok());
+  CHECK(read_file(target) != "precious");
 }

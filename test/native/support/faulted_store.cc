@@ -114,10 +114,8 @@ bool FaultedStore::open() {
   const uint64_t hits_before = faults_.hits();
   if (!call("open", [&] { return Engine::open(platform_, path_, options_, nullptr, &engine_); })) {
     require(engine_ == nullptr, "a failed opening left an engine");
-    if (faults_.hits() != hits_before && faults_.fault().call == SystemCall::kSync) {
-      sync_failed_ = true;
-      maybe_.push_back(contents_);
-    }
+    // What was read from the page cache may not have reached the disk, and cannot be trusted any more.
+    if (faults_.hits() != hits_before && faults_.fault().call == SystemCall::kSync) sync_failed_ = true;
     return false;
   }
   pin_ = engine_->pins().add_reader();
