@@ -91,7 +91,7 @@ enum class Bug : uint8_t {
 #if MMCB_STEPS
 
 extern void (*step_hook)(Step step);
-extern uint32_t seeded_bugs;  // bit per Bug
+extern uint64_t seeded_bugs;  // bit per Bug
 
 #define MMCB_STEP(name)                                                      \
   do {                                                                       \

@@ -8,8 +8,8 @@ Profile profile_of_seed(uint64_t seed) {
   Options& o = profile.options;
   o.segment_size = kMinSegmentSize;
   o.journal_size = kMinJournalSize;
-  o.initial_size = random.between(4, 16) * kMinSegmentSize;
-  o.max_size = random.one_in(3) ? 24 * kMinSegmentSize : 64 * kMinSegmentSize;
+  o.initial_size = random.between(3, 10) * kMinSegmentSize;
+  o.max_size = random.one_in(3) ? 16 * kMinSegmentSize : 40 * kMinSegmentSize;
   o.address_space = 8 << 20;
   static constexpr double kFactors[] = {1.0, 1.3, 2.0};
   o.extension_factor = kFactors[random.below(3)];
@@ -67,7 +67,7 @@ void CrashRun::run(uint64_t images) {
 void CrashRun::on_step(Step step) {
   steps_++;
   last_step_ = step;
-  counters_.steps[static_cast<size_t>(step)]++;
+  counters_.steps[static_cast<size_t>(step)][world_.phase]++;
   if (step == Step::kSuperblockStored && world_.syncing) world_.superblock_stored = true;
   if (random_.percent(3)) disk_.write_back_some();
   if (--until_image_ == 0) {

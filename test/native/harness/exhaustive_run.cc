@@ -40,7 +40,7 @@ class ExhaustiveRun final : public StepListener {
   bool over() const { return std::chrono::steady_clock::now() > end_; }
 
   void on_step(Step step) override {
-    counters_.steps[static_cast<size_t>(step)]++;
+    counters_.steps[static_cast<size_t>(step)][world_.phase]++;
     if (step == Step::kSuperblockStored && world_.syncing) world_.superblock_stored = true;
     // Few dirty pages at a time.
     if (random_.percent(20)) disk_.write_back_some();

@@ -28,12 +28,17 @@ void write_value(const Value& value, std::byte* to) {
 bool is_value(const Value& value, const std::byte* bytes, uint64_t length) {
   if (length != value.length) return false;
   uint64_t x = value.id * 0x9e3779b97f4a7c15ull + value.length;
-  for (uint64_t i = 0; i < length; i += 8) {
+  uint64_t i = 0;
+  for (; i + 8 <= length; i += 8) {
     x = (x ^ x >> 29) * 0xbf58476d1ce4e5b9ull;
     x ^= x >> 32;
-    if (std::memcmp(bytes + i, &x, std::min<uint64_t>(8, length - i)) != 0) return false;
+    uint64_t word;
+    std::memcpy(&word, bytes + i, sizeof word);
+    if (word != x) return false;
   }
-  return true;
+  x = (x ^ x >> 29) * 0xbf58476d1ce4e5b9ull;
+  x ^= x >> 32;
+  return std::memcmp(bytes + i, &x, length - i) == 0;
 }
 
 std::string key_bytes(const Name& name) {
@@ -63,7 +68,8 @@ void Oracle::remember(uint64_t epoch, const Change& change) {
   } else {
     history_[change.name].push_back(change.value);
   }
-  if (change.address != kUnknownAddress) handed_out_.emplace(change.address, epoch);
+  if (change.address != kUnknownAddress && handed_out_.insert(change.address).second)
+    handed_out_lately_.emplace_back(change.address, epoch);
 }
 
 void Oracle::begin(uint64_t epoch, std::vector<Change> changes) {
@@ -144,12 +150,20 @@ void Oracle::made_durable(uint64_t epoch) {
     }
   }
   log_.resize(kept);
+  std::erase_if(handed_out_lately_, [&](const auto& one) { return one.second <= epoch; });
+}
+
+void Oracle::forget_addresses_after(uint64_t epoch) {
+  for (const auto& [address, since] : handed_out_lately_) {
+    if (since > epoch) handed_out_.erase(address);
+  }
+  std::erase_if(handed_out_lately_, [&](const auto& one) { return one.second > epoch; });
 }
 
 void Oracle::forget_after(uint64_t epoch) {
   current_ = at(epoch, false);
   std::erase_if(log_, [&](const Call& call) { return call.epoch > epoch; });
-  std::erase_if(handed_out_, [&](const auto& one) { return one.second > epoch; });
+  forget_addresses_after(epoch);
   in_flight_.clear();
 }
 
@@ -160,7 +174,7 @@ void Oracle::rolled_back(const State& state, uint64_t epoch) {
   }
   durable_ = current_ = state;
   durable_epoch_ = epoch;
-  std::erase_if(handed_out_, [&](const auto& one) { return one.second > epoch; });
+  forget_addresses_after(epoch);
   log_.clear();
   in_flight_.clear();
 }

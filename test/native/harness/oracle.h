@@ -7,9 +7,12 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "core/format.h"
+#include "harness/sorted_map.h"
 
 namespace mmcb::harness {
 
@@ -45,7 +48,7 @@ struct Held {
 };
 
 struct State {
-  std::map<Name, Held> named;
+  SortedMap<Name, Held> named;
   std::vector<Value> unnamed;  // added by a call that never returned: the address was not told
 };
 
@@ -113,7 +116,9 @@ class Oracle {
   std::vector<Change> in_flight_;
   std::map<Name, std::vector<Value>> history_;
   std::vector<Value> unnamed_history_;
-  std::map<uint64_t, uint64_t> handed_out_;  // address, and the epoch of the call
+  void forget_addresses_after(uint64_t epoch);
+  std::unordered_set<uint64_t> handed_out_;
+  std::vector<std::pair<uint64_t, uint64_t>> handed_out_lately_;  // address, and the epoch of the call: not durable yet
 };
 
 }  // namespace mmcb::harness

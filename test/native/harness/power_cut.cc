@@ -135,7 +135,7 @@ void print_counters(const Counters& c, double seconds) {
   if (c.skipped != 0) std::printf("steps skipped (too many dirty pages) %llu\n", n(c.skipped));
   std::printf("steps:");
   for (size_t i = 0; i < static_cast<size_t>(Step::kCount); i++) {
-    std::printf(" %s %llu", name_of(static_cast<Step>(i)), n(c.steps[i]));
+    std::printf(" %s %llu", name_of(static_cast<Step>(i)), n(c.of_step(i)));
   }
   std::printf("\n");
 }
@@ -176,7 +176,7 @@ int run_random(const Arguments& arguments) {
   int missed = 0;
   if (total.images >= 20'000) {
     for (size_t i = 0; i < static_cast<size_t>(Step::kCount); i++) {
-      if (total.steps[i] != 0) continue;
+      if (total.of_step(i) != 0) continue;
       std::printf("step %s was never hit\n", name_of(static_cast<Step>(i)));
       missed++;
     }
@@ -331,7 +331,7 @@ Arguments parse(int count, char** values) {
 int main(int count, char** values) {
   using namespace mmcb::harness;
   const Arguments arguments = parse(count, values);
-  install_step_hook();
+  install_hooks();
   if (arguments.mode == "random") return run_random(arguments);
   if (arguments.mode == "exhaustive") return run_exhaustively(arguments);
   if (arguments.mode == "bugs") return run_bugs(arguments);

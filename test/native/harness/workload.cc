@@ -65,7 +65,6 @@ void Workload::open(bool clean) {
   world_.oracle.made_durable(stats.durable_epoch);
   epoch_ = stats.open_epoch;
   world_.recovering = world_.syncing = world_.superblock_stored = world_.failing = world_.undone = false;
-  disk_.forget_lost_pages();
   machine_ = std::make_unique<SyncMachine>(*engine_);
 }
 
