@@ -161,9 +161,24 @@ Status Recovery::decide() {
     MMCB_TRY(prepare(length));
   }
   salvaging_ = true;
+  if (failed) {
+    MMCB_TRY(keep_pages(length));
+    MMCB_TRY(prepare(length));
+  }
   MMCB_TRY(scan(Reading::kNewest));
   report.status = RecoveryStatus::kSalvaged;
   report.lost = superblock_.live_count > count_ ? superblock_.live_count - count_ : 0;
+  return Status();
+}
+
+// After a failed sync the kernel holds pages that are not on the disk for written. It may drop them at any time, and no
+// sync writes them. What is taken from them must not go back to what it was: they become dirty again before they are read.
+Status Recovery::keep_pages(uint64_t length) {
+  Engine& e = engine_;
+  if (e.options_.read_only || MMCB_BUG(kFailedPagesNotKept)) return Status();
+  MMCB_TRY(e.volume_.map(length, MapMode::kShared));
+  for (uint64_t offset = 0; offset < length; offset += kPage) touch64(e.volume_.at(offset));
+  MMCB_STEP(kRecoveryPagesKept);
   return Status();
 }
 

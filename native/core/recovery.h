@@ -47,6 +47,7 @@ class Recovery {
   Status prepare(uint64_t length);
   // Tries the readings in order of trust.
   Status decide();
+  Status keep_pages(uint64_t length);
   Status scan(Reading reading);
   Status scan_segment(uint32_t index, const SegmentHeader& header, const Mark& mark, uint64_t limit);
   void find_torn(uint32_t index, const WalkEnd& end);

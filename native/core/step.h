@@ -47,6 +47,7 @@ namespace mmcb {
   X(kSyncSuperblockDone)   \
   X(kSyncCompleted)        \
   X(kCompactionMoved)      \
+  X(kRecoveryPagesKept)    \
   X(kRecoveryReplayed)     \
   X(kRecoveryScrubbed)     \
   X(kRecoveryRevived)      \
@@ -79,7 +80,8 @@ enum class Step : uint8_t {
   X(kBatchPublishesEarly)      \
   X(kTruncateBeforeSuperblock) \
   X(kSizeBeforeSync)           \
-  X(kDigestIgnored)
+  X(kDigestIgnored)            \
+  X(kFailedPagesNotKept)
 
 enum class Bug : uint8_t {
 #define MMCB_BUG_NAME(name) name,

@@ -69,6 +69,13 @@ inline void store32(std::byte* at, uint32_t value MMCB_STORE_SITE) {
   MMCB_STORE_HOOK(at, sizeof value, true);
 }
 
+// Stores what stands there, in one step: the page is written again, whatever the kernel believes about it.
+inline void touch64(std::byte* at MMCB_STORE_SITE) {
+  MMCB_STORE_HOOK(at, sizeof(uint64_t), false);
+  __atomic_fetch_or(reinterpret_cast<uint64_t*>(at), 0, __ATOMIC_RELAXED);
+  MMCB_STORE_HOOK(at, sizeof(uint64_t), true);
+}
+
 #if MMCB_TSAN
 
 inline void racing_copy(std::byte* to, const std::byte* from, size_t length) {

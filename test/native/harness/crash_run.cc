@@ -77,12 +77,7 @@ void CrashRun::on_step(Step step) {
   if (until_crash_ != 0 && --until_crash_ == 0) stop_the_world();
 }
 
-// What durability 'process' has salvaged from a page cache after a failed sync is known to nobody but that page cache:
-// while it is being written down, there is no telling what a power cut may leave.
-bool CrashRun::is_unpredictable() const { return world_.undone && profile_.options.durability == Durability::kProcess; }
-
 void CrashRun::check_side_image() {
-  if (is_unpredictable()) return;
   ListenerScope quiet(nullptr);
   const uint64_t roll = random_.below(100);
   Image image;
@@ -150,7 +145,7 @@ void CrashRun::survive(Crash crash) {
       }
       world_.failing = false;
     }
-    until_crash_ = depth < 3 && !is_unpredictable() && random_.one_in(3) ? random_.between(1, 30) : 0;
+    until_crash_ = depth < 3 && random_.one_in(3) ? random_.between(1, 30) : 0;
     try {
       workload_.open(false);
       arm_generation();

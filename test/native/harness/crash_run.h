@@ -25,7 +25,6 @@ class CrashRun final : public StepListener {
 
  private:
   void on_step(Step step) override;
-  bool is_unpredictable() const;
   void check_side_image();
   [[noreturn]] void stop_the_world();
   // Goes on from a crash, through further ones inside recovery if chance wants it.

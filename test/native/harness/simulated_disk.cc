@@ -17,7 +17,7 @@ uint64_t pages_of(uint64_t size) { return (size + kDiskPage - 1) / kDiskPage; }
 
 }  // namespace
 
-SimulatedDisk::SimulatedDisk(uint64_t seed) : random_(seed), block_(pool_.take(kCapacity, nullptr)) {
+SimulatedDisk::SimulatedDisk(uint64_t seed) : random_(seed), spare_(pool_.take(kCapacity, nullptr)), block_(spare_) {
   if (block_ == nullptr) std::abort();
   MemoryPool::set_accessible(*block_, kCapacity);
   watch_stores_to(this);

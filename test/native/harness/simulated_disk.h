@@ -132,6 +132,7 @@ class SimulatedDisk {
 
   Random random_;
   MemoryPool pool_;
+  MemoryBlock* spare_;  // where the page cache is when the file is not mapped
   MemoryBlock* block_;  // where the page cache is: in the reservation of whoever mapped the file last
   bool dead_ = false;
   bool name_is_durable_ = true;

@@ -52,7 +52,7 @@ class SimulatedFile final : public File {
       if (disk_.block_ != &block) disk_.move_live_to(block);
       return Status();
     }
-    if (disk_.block_ == &block) return violated("map() both shared and private");
+    if (disk_.block_ == &block) disk_.move_live_to(*disk_.spare_);  // this mapping takes the shared one's place
     MemoryPool::set_accessible(block, disk_.size_);
     std::memcpy(base + offset, disk_.live() + offset, length);
     return Status();
