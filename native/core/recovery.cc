@@ -96,7 +96,8 @@ Status Recovery::prepare(uint64_t length) {
   MMCB_TRY(e.strings_.initialize(e.seed_));
   const uint64_t generation =
       std::max<uint64_t>(superblock_.generation_floor, load64(e.volume_.at(kStateGeneration)) & kGenerationMask);
-  e.slots_.set_generation_floor(static_cast<uint32_t>(generation + 1) & kGenerationMask);
+  if (!MMCB_BUG(kGenerationFloorLost))
+    e.slots_.set_generation_floor(static_cast<uint32_t>(generation + 1) & kGenerationMask);
   running_[0] = load64(e.volume_.at(kStateDigest));
   running_[1] = load64(e.volume_.at(kStateDigestNext));
   // Every slot used since the superblock belongs to an entry appended since.
@@ -139,6 +140,10 @@ Status Recovery::decide() {
   const bool same_boot =
       boot != Uuid{} && boot == superblock_.boot_id && superblock_.identity == e.identity_ && !failed;
 
+  if (failed) {
+    MMCB_TRY(keep_pages(length));
+    MMCB_TRY(prepare(length));
+  }
   if (!clean && same_boot) {
     replay_journal_ = Journal::is_armed(e.volume_.at(0));
     Journal::replay(e.volume_.at(0), e.volume_.size(), superblock_);
@@ -161,18 +166,15 @@ Status Recovery::decide() {
     MMCB_TRY(prepare(length));
   }
   salvaging_ = true;
-  if (failed) {
-    MMCB_TRY(keep_pages(length));
-    MMCB_TRY(prepare(length));
-  }
   MMCB_TRY(scan(Reading::kNewest));
   report.status = RecoveryStatus::kSalvaged;
   report.lost = superblock_.live_count > count_ ? superblock_.live_count - count_ : 0;
   return Status();
 }
 
-// After a failed sync the kernel holds pages that are not on the disk for written. It may drop them at any time, and no
-// sync writes them. What is taken from them must not go back to what it was: they become dirty again before they are read.
+// After a failed sync the kernel takes pages for written that are not on the disk. It may drop them at any time, and no sync
+// writes them: what salvage found in them would go back to what it was; and where a recovery before this one has voided an
+// entry, and its own sync has failed, the entry would come back. So all pages become dirty again before they are read.
 Status Recovery::keep_pages(uint64_t length) {
   Engine& e = engine_;
   if (e.options_.read_only || MMCB_BUG(kFailedPagesNotKept)) return Status();
@@ -263,7 +265,7 @@ Status Recovery::scan_segment(uint32_t index, const SegmentHeader& header, const
       note_damage(entry.offset);
       return;
     }
-    if (!entry.mark.valid) {
+    if (!entry.mark.valid && !(salvaging_ && MMCB_BUG(kSalvageRevives))) {
       // Whether it was live is not known, and guessing could bring back what was deleted.
       note_damage(entry.offset);
       status = e.slots_.note_dead(h.address());
@@ -280,7 +282,7 @@ Status Recovery::scan_segment(uint32_t index, const SegmentHeader& header, const
     }
     status = take_live(index, entry);
   });
-  if (header.run_length == 1) find_torn(index, end);
+  if (header.run_length == 1 && !MMCB_BUG(kTornLeftoversKept)) find_torn(index, end);
   e.segments_.rebuild_used(index, header, end.used, end.ordinals);
   if (salvaging_) {
     // Bytes between whole entries are what a damaged entry leaves, if not the remains of a call that was cut short.
@@ -368,10 +370,12 @@ void Recovery::scrub() {
     MMCB_STEP(kRecoveryScrubbed);
   }
   for (const uint64_t offset : plan_.void_segments) {
+    if (MMCB_BUG(kVoidSegmentsKept)) break;
     store32(e.volume_.at(offset + kSegmentCrcOffset), 0);
     MMCB_STEP(kRecoveryScrubbed);
   }
   for (const MarkStore& mark : plan_.revived) {
+    if (MMCB_BUG(kRevivedMarksKept)) break;
     store64(e.volume_.at(mark.offset), mark.word);
     MMCB_STEP(kRecoveryRevived);
   }
@@ -396,7 +400,7 @@ Status Recovery::apply() {
   // The superblock gone by may be in the page cache only: its sync failed, or never came. It is on the disk before the
   // other one is overwritten, because the next data sync writes it (again).
   const uint64_t touch = kSuperblockOffset[superblock_.sequence & 1] + kSuperblockTouchOffset;
-  store64(e.volume_.at(touch), load64(e.volume_.at(touch)) + 1);
+  if (!MMCB_BUG(kSuperblockNotTouched)) store64(e.volume_.at(touch), load64(e.volume_.at(touch)) + 1);
   scrub();
   for (const uint64_t offset : plan_.superseded) {
     Engine::Found found;

@@ -81,7 +81,25 @@ enum class Step : uint8_t {
   X(kTruncateBeforeSuperblock) \
   X(kSizeBeforeSync)           \
   X(kDigestIgnored)            \
-  X(kFailedPagesNotKept)
+  X(kFailedPagesNotKept)       \
+  X(kGenerationFloorLost)      \
+  X(kHolePunchedEarly)         \
+  X(kIncarnationReused)        \
+  X(kZeroMarkAccepted)         \
+  X(kSuperblockSameSlot)       \
+  X(kJournalNotCleared)        \
+  X(kFailureNotMarked)         \
+  X(kSalvageRevives)           \
+  X(kDigestAnnouncedLate)      \
+  X(kRedoListNotPublished)     \
+  X(kSnapshotIgnored)          \
+  X(kCleanFlagKept)            \
+  X(kSuperblockNotTouched)     \
+  X(kVoidSegmentsKept)         \
+  X(kRevivedMarksKept)         \
+  X(kTornLeftoversKept)        \
+  X(kPinsIgnored)              \
+  X(kSyncingSizeIgnored)
 
 enum class Bug : uint8_t {
 #define MMCB_BUG_NAME(name) name,

@@ -89,6 +89,18 @@ class Mutation {
 
 inline Mutation mutation;
 
+// What the engine does in a scope.
+class ActivityScope {
+ public:
+  explicit ActivityScope(Activity activity) : outer_(std::exchange(mutation.activity, activity)) {}
+  ~ActivityScope() { mutation.activity = outer_; }
+  ActivityScope(const ActivityScope&) = delete;
+  ActivityScope& operator=(const ActivityScope&) = delete;
+
+ private:
+  const Activity outer_;
+};
+
 // The step between two swapped stores: none of the engine's.
 inline constexpr Step kStoresSwapped = Step::kCount;
 

@@ -80,6 +80,7 @@ class SimulatedDisk {
   void begin_sync();
   void honour_begun_sync() { honour_begun_ = true; }
   bool sync_begun() const { return begun_; }
+  bool is_name_durable() const { return name_is_durable_; }
   // The engine is about to store to these bytes. False: they are not this file's.
   bool note_store(const std::byte* at, size_t length);
 

@@ -59,8 +59,9 @@ struct Counters {
   uint64_t full = 0;
   uint64_t skipped = 0;
   uint64_t restored_copies = 0;
+  uint64_t restored_refused = 0;
   uint64_t verified = 0;
-  uint64_t notches_inside_calls = 0;
+  uint64_t syncs_inside_calls = 0;
   uint64_t swapped = 0;  // images between two swapped stores
   uint64_t steps[static_cast<size_t>(Step::kCount)][kPhases] = {};
 
