@@ -2,6 +2,7 @@
 #include "core/engine.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <memory>
 #include <mutex>
 
@@ -102,17 +103,18 @@ Status Engine::open(Platform& platform, const std::string& path, std::unique_ptr
   }
   if (blank) {
     if (options.read_only) return Status(Code::kNotMmcb, path + " is empty; open it for writing first");
-    MMCB_TRY(engine->create(path, size == 0));
+    MMCB_TRY(engine->create(path));
   } else {
     const uint64_t started = platform.monotonic_ns();
     MMCB_TRY(Recovery(*engine, size, progress).run());
+    MMCB_TRY(engine->secure_name());
     engine->recovery_.milliseconds = static_cast<double>(platform.monotonic_ns() - started) / 1e6;
   }
   *result = std::move(engine);
   return Status();
 }
 
-Status Engine::create(const std::string& path, bool sync_directory) {
+Status Engine::create(const std::string& path) {
   const uint64_t head = head_size(options_.segment_size, options_.journal_size);
   if (options_.max_size != 0 && options_.max_size < head + options_.segment_size) {
     return Status(Code::kInvalidArgument, "maxSize is too small: a file takes at least " +
@@ -146,7 +148,7 @@ Status Engine::create(const std::string& path, bool sync_directory) {
   for (int i = 0; i < 2; i++) {
     if (Status status = SyncMachine(*this).run(); !status.ok()) return undo(status);
   }
-  if (!volatile_ && sync_directory) MMCB_TRY(platform_.sync_directory_of(path));
+  if (!volatile_) MMCB_TRY(platform_.sync_directory_of(path));
   const uint64_t initial =
       options_.max_size == 0 ? options_.initial_size : std::min(options_.initial_size, options_.max_size);
   if (Status status = segments_.reserve_file(initial / s.segment_size * s.segment_size); !status.ok())
@@ -154,6 +156,15 @@ Status Engine::create(const std::string& path, bool sync_directory) {
   recovery_.status = RecoveryStatus::kCreated;
   recovery_.durable_epoch = durable_epoch_.load();
   return Status();
+}
+
+// Whoever created the file may have died before its name was on the disk, and then no sync point of it would survive. Not so
+// where it was closed in order: then somebody opened it before.
+Status Engine::secure_name() {
+  if (volatile_ || options_.read_only || recovery_.status == RecoveryStatus::kClean) return Status();
+  Status status = platform_.sync_directory_of(path_);
+  // A folder that this user may not read cannot be synced by this user.
+  return status.system_error() == EACCES ? Status() : status;
 }
 
 // ---- Snapshots -----------------------------------------------------------------------------------------------------------------

@@ -256,7 +256,8 @@ class Engine {
   uint64_t next_epoch() { return open_epoch_.fetch_add(1, std::memory_order_relaxed); }
   // Makes the tables empty again, before a second scan.
   void reset_tables();
-  Status create(const std::string& path, bool sync_directory);
+  Status create(const std::string& path);
+  Status secure_name();
   bool overwrites_durable() const { return volatile_ || options_.durability == Durability::kProcess; }
   // Bytes of segments in use, and how many policy 'space' wants them to be at most under steady writes. Under lock_.
   uint64_t used_space() const;
