@@ -148,6 +148,8 @@ Status Engine::create(const std::string& path) {
   for (int i = 0; i < 2; i++) {
     if (Status status = SyncMachine(*this).run(); !status.ok()) return undo(status);
   }
+  // Only now: without a superblock, a file that is not blank would be nobody's.
+  store64(volume_.at(kStateFailed), kSoundMark);
   if (!volatile_) MMCB_TRY(platform_.sync_directory_of(path));
   const uint64_t initial =
       options_.max_size == 0 ? options_.initial_size : std::min(options_.initial_size, options_.max_size);

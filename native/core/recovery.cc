@@ -100,6 +100,7 @@ Status Recovery::prepare(uint64_t length) {
     e.slots_.set_generation_floor(static_cast<uint32_t>(generation + 1) & kGenerationMask);
   running_[0] = load64(e.volume_.at(kStateDigest));
   running_[1] = load64(e.volume_.at(kStateDigestNext));
+  state_is_sound_ = load64(e.volume_.at(kStateFailed)) == kSoundMark;
   // Every slot used since the superblock belongs to an entry appended since.
   slot_limit_ = superblock_.slot_count + length / EntryHeader::kSize + kSlotAllowance;
   plan_ = Plan{};
@@ -118,7 +119,10 @@ bool Recovery::matches_durable() const {
 }
 
 bool Recovery::matches_running() const {
-  return digest_ == running_[0] || digest_ == running_[1] || MMCB_BUG(kDigestIgnored);
+  if (MMCB_BUG(kDigestIgnored)) return true;
+  // Zero is the digest of nothing, and what a lost page says. Whether the page was lost, its mark tells.
+  if (digest_ == 0 && !state_is_sound_ && !MMCB_BUG(kLostStateTrusted)) return false;
+  return digest_ == running_[0] || digest_ == running_[1];
 }
 
 std::string Recovery::mismatch() const {
@@ -400,7 +404,7 @@ Status Recovery::apply() {
   // The superblock gone by may be in the page cache only: its sync failed, or never came. It is on the disk before the
   // other one is overwritten, because the next data sync writes it (again).
   const uint64_t touch = kSuperblockOffset[superblock_.sequence & 1] + kSuperblockTouchOffset;
-  if (!MMCB_BUG(kSuperblockNotTouched)) store64(e.volume_.at(touch), load64(e.volume_.at(touch)) + 1);
+  store64(e.volume_.at(touch), load64(e.volume_.at(touch)) + 1);
   scrub();
   for (const uint64_t offset : plan_.superseded) {
     Engine::Found found;
@@ -417,7 +421,7 @@ Status Recovery::apply() {
   };
   if (status != RecoveryStatus::kSalvaged) settle_digest();
   store64(e.volume_.at(kStateGeneration), e.stored_generation_);
-  store64(e.volume_.at(kStateFailed), 0);
+  store64(e.volume_.at(kStateFailed), kSoundMark);
   MMCB_STEP(kRecoveryStateWritten);
   if (read_only) return Status();
   for (uint32_t i = 0; i < e.segments_.count(); i++) e.end_if_empty(i);

@@ -72,6 +72,7 @@ class Recovery {
   uint64_t count_ = 0;
   uint64_t highest_epoch_ = 0;
   uint64_t running_[2] = {0, 0};  // digest and next digest as the state page had them
+  bool state_is_sound_ = false;   // the state page is there
   bool replay_journal_ = false;
   bool salvaging_ = false;  // no digest vouches for what the scan finds
 };

@@ -94,12 +94,12 @@ enum class Step : uint8_t {
   X(kRedoListNotPublished)     \
   X(kSnapshotIgnored)          \
   X(kCleanFlagKept)            \
-  X(kSuperblockNotTouched)     \
   X(kVoidSegmentsKept)         \
   X(kRevivedMarksKept)         \
   X(kTornLeftoversKept)        \
   X(kPinsIgnored)              \
-  X(kSyncingSizeIgnored)
+  X(kSyncingSizeIgnored)       \
+  X(kLostStateTrusted)
 
 enum class Bug : uint8_t {
 #define MMCB_BUG_NAME(name) name,

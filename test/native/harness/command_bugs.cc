@@ -50,6 +50,33 @@ void with_failing_syncs_in_process_mode(Profile& p) {
   in_process_mode(p);
 }
 
+// Everything is removed again and again, and pages are lost.
+void with_clears_and_damage(Profile& p) {
+  p.rot = 80;
+  p.salvage = 20;
+  p.clears = 120;
+  p.names = 5;
+  p.long_batches = 0;
+  p.image_gap = 60;
+}
+
+void with_views(Profile& p) {
+  in_process_mode(p);
+  p.views = 80;
+  p.compactions = 200;
+  p.image_gap = 600;
+}
+
+void with_restarts(Profile& p) {
+  p.longest_life = 1000;
+  p.image_gap = 600;
+}
+
+void with_growth(Profile& p) {
+  with_little_space(p);
+  p.image_gap = 600;
+}
+
 void with_closings(Profile& p) {
   p.closings = 60;
   p.kills = 60;
@@ -60,19 +87,20 @@ Plan plan_for(Bug bug) {
     case Bug::kCompactionFreesSource: return {20'000, with_little_space};
     case Bug::kScrubNotSynced: return {60'000, with_short_lives};
     case Bug::kKillRecoveryFreesHeld: return {20'000, with_little_space};
-    case Bug::kSizeBeforeSync: return {60'000, with_little_space};
-    case Bug::kSyncingSizeIgnored: return {60'000, with_little_space};
+    case Bug::kSizeBeforeSync: return {60'000, with_growth};
+    case Bug::kSyncingSizeIgnored: return {60'000, with_growth};
+    case Bug::kLostStateTrusted: return {20'000, with_clears_and_damage};
+    case Bug::kGenerationFloorLost: return {5'000, with_restarts};
     case Bug::kTruncateBeforeSuperblock: return {5'000, with_little_space};
     case Bug::kFailedPagesNotKept: return {5'000, with_failing_syncs_in_process_mode};
     case Bug::kZeroMarkAccepted: return {20'000, with_damage};
     case Bug::kSalvageRevives: return {20'000, with_damage};
     case Bug::kRedoListNotPublished: return {5'000, with_long_batches};
     case Bug::kFailureNotMarked: return {10'000, with_failing_syncs};
-    case Bug::kSuperblockNotTouched: return {60'000, with_failing_syncs};
     case Bug::kCleanFlagKept: return {5'000, with_closings};
     case Bug::kTornLeftoversKept: return {300'000, with_short_lives};
     case Bug::kVoidSegmentsKept: return {20'000, with_short_lives};
-    case Bug::kPinsIgnored: return {10'000, in_process_mode};
+    case Bug::kPinsIgnored: return {10'000, with_views};
     default: return {};
   }
 }

@@ -50,7 +50,7 @@ class Mutation {
   bool swaps() const { return swaps_; }
 
   // ---- What was seen ----
-  void enumerate() { enumerating_ = true; }
+  void enumerate(bool on) { enumerating_ = on; }
   const std::map<std::string, uint64_t>& syncs_seen() const { return syncs_seen_; }
   const std::map<StorePair, uint64_t>& pairs_seen() const { return pairs_seen_; }
 

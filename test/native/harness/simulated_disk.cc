@@ -58,12 +58,21 @@ void SimulatedDisk::live_image(Image* image) const { image->assign(live(), live(
 void SimulatedDisk::durable_image(Image* image) const { *image = durable_; }
 
 void SimulatedDisk::move_live_to(MemoryBlock& block) {
+  copy_live_to(block);
+  block_ = &block;
+  copy_ = nullptr;
+}
+
+void SimulatedDisk::copy_live_to(MemoryBlock& block) {
+  if (is_same_in(block)) return;
   MemoryPool::set_accessible(block, size_);
   std::memcpy(block.base, live(), size_);
-  block_ = &block;
+  copy_ = &block;
+  copied_version_ = version_;
 }
 
 void SimulatedDisk::resize_live(uint64_t size) {
+  version_++;
   if (size > kCapacity) std::abort();
   MemoryPool::set_accessible(*block_, size);
   if (size > size_) std::memset(live() + size_, 0, size - size_);
@@ -74,7 +83,11 @@ void SimulatedDisk::resize_live(uint64_t size) {
 
 bool SimulatedDisk::note_store(const std::byte* at, size_t length) {
   const std::byte* const start = live();
-  if (at < start || at >= start + size_) return false;
+  if (at < start || at >= start + size_) {
+    if (copy_ != nullptr && at >= copy_->base && at < copy_->base + copy_->length) copy_ = nullptr;
+    return false;
+  }
+  version_++;
   const auto first = static_cast<uint64_t>(at - start) / kDiskPage;
   const auto last = static_cast<uint64_t>(at + length - 1 - start) / kDiskPage;
   for (uint64_t page = first; page <= last && page < pages_.size(); page++) {
@@ -241,6 +254,7 @@ void SimulatedDisk::evict_lost_page() {
     if ((pages_[page] & kLost) == 0 || nth-- != 0) continue;
     const uint64_t at = page * kDiskPage;
     if (at + kDiskPage <= std::min<uint64_t>(size_, durable_.size()) && !is_awaited(page, 0)) {
+      version_++;
       std::memcpy(live() + at, durable_.data() + at, kDiskPage);
       clear_pages(page, page + 1);
     }
@@ -310,7 +324,7 @@ Status SimulatedDisk::allocate(uint64_t offset, uint64_t length) {
   if (fail_allocate_ != 0 && --fail_allocate_ == 0) return Status(Code::kNoSpace, "simulated disk full", ENOSPC);
   if (offset + length <= size_) return Status();
   const uint64_t old_size = size_;
-  if (old_size == 0) name_is_durable_ = false;
+  if (old_size == 0 && has_name_) name_is_durable_ = false;
   resize_live(offset + length);
   pending_.push_back({Change::Type::kGrow, size_, old_size});
   return Status();
@@ -329,6 +343,7 @@ Status SimulatedDisk::punch_hole(uint64_t offset, uint64_t length) {
   if (dead_) return Status();
   const uint64_t end = std::min(offset + length, size_);
   if (offset >= end) return Status();
+  version_++;
   std::memset(live() + offset, 0, end - offset);
   drop_pages(offset / kDiskPage, pages_of(end));
   pending_.push_back({Change::Type::kPunch, offset, end - offset});

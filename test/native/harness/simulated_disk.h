@@ -57,6 +57,9 @@ class SimulatedDisk {
   void set_boot(uint64_t boot) { boot_ = boot; }
   uint64_t boot() const { return boot_; }
   uint64_t size() const { return size_; }
+  void set_inode(uint64_t inode) { inode_ = inode; }
+  // Whether the name of the file survives is somebody else's business (SimulatedFolder).
+  void leave_name_to_folder() { has_name_ = false; }
 
   // ---- Images ----
   void live_image(Image* image) const;     // everything survives: the process was killed
@@ -118,6 +121,9 @@ class SimulatedDisk {
   std::byte* live() const { return block_->base; }
   // From here on this memory is the page cache.
   void move_live_to(MemoryBlock& block);
+  // Gives a private mapping the bytes of the file.
+  void copy_live_to(MemoryBlock& block);
+  bool is_same_in(const MemoryBlock& block) const { return copy_ == &block && copied_version_ == version_; }
   void resize_live(uint64_t size);
   void clear_pages(uint64_t from, uint64_t end);  // page numbers: neither dirty nor lost
   void drop_pages(uint64_t from, uint64_t end);  // they leave the file
@@ -135,9 +141,14 @@ class SimulatedDisk {
   MemoryPool pool_;
   MemoryBlock* spare_;  // where the page cache is when the file is not mapped
   MemoryBlock* block_;  // where the page cache is: in the reservation of whoever mapped the file last
+  uint64_t version_ = 0;                // counts changes of the page cache
+  const MemoryBlock* copy_ = nullptr;   // the private mapping that nobody has stored to, if there is one
+  uint64_t copied_version_ = 0;         // of what is there
   bool dead_ = false;
+  bool has_name_ = true;
   bool name_is_durable_ = true;
   uint64_t boot_ = 1;
+  uint64_t inode_ = 7;
   uint64_t clock_ = 0;
   uint64_t size_ = 0;
   Image durable_;  // what is on the disk

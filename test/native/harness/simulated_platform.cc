@@ -13,7 +13,7 @@ class SimulatedFile final : public File {
   explicit SimulatedFile(SimulatedDisk& disk) : disk_(disk) { disk_.open_files_++; }
   ~SimulatedFile() override { disk_.open_files_--; }
 
-  FileIdentity identity() const override { return {1, 7}; }
+  FileIdentity identity() const override { return {1, disk_.inode_}; }
 
   Status lock(LockMode mode) override {
     if (disk_.open_files_ == 1 || mode == LockMode::kShared) return Status();
@@ -53,8 +53,7 @@ class SimulatedFile final : public File {
       return Status();
     }
     if (disk_.block_ == &block) disk_.move_live_to(*disk_.spare_);  // this mapping takes the shared one's place
-    MemoryPool::set_accessible(block, disk_.size_);
-    std::memcpy(base + offset, disk_.live() + offset, length);
+    disk_.copy_live_to(block);
     return Status();
   }
 

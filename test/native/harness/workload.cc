@@ -32,7 +32,7 @@ void Workload::act() {
     snapshots_.size() < 3 ? open_snapshot() : close_snapshots();
   } else if (is(10)) {
     check_snapshot();
-  } else if (is(12)) {
+  } else if (is(profile_.views)) {
     view_.pin == nullptr ? open_view() : close_view();
   } else if (is(10)) {
     verify();

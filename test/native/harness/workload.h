@@ -32,6 +32,7 @@ struct Profile {
   uint64_t compactions = 80;
   uint64_t failing_syncs = 5;
   uint64_t closings = 5;
+  uint64_t views = 12;
   uint64_t long_batches = 20;  // in thousandths of the batches: too long for the journal
   // What images are taken for, in hundredths of them; the others are those of power cuts.
   uint64_t kills = 25;

@@ -62,6 +62,8 @@ struct Counters {
   uint64_t restored_refused = 0;
   uint64_t verified = 0;
   uint64_t syncs_inside_calls = 0;
+  uint64_t backups = 0;
+  uint64_t backup_images = 0;
   uint64_t swapped = 0;  // images between two swapped stores
   uint64_t steps[static_cast<size_t>(Step::kCount)][kPhases] = {};
 
