@@ -297,7 +297,10 @@ void Engine::poison(Status status) {
   failure_ = std::move(status);
   failed_.store(true, std::memory_order_relaxed);
   failed_syncs_++;
-  if (!MMCB_BUG(kFailureNotMarked)) store64(volume_.at(kStateFailed), kFailedMark);
+  // Not where the failure meets the very first sync point: a file without a superblock has to stay blank.
+  if (durable_epoch_.load(std::memory_order_relaxed) != 0 && !MMCB_BUG(kFailureNotMarked)) {
+    store64(volume_.at(kStateFailed), kFailedMark);
+  }
   MMCB_STEP(kFailureMarked);
 }
 

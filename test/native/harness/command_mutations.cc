@@ -9,15 +9,8 @@
 #include "harness/runner.h"
 
 namespace mmcb::harness {
-namespace {
-
-constexpr uint64_t kEnumerationImages = 2'500;
-constexpr uint64_t kSyncCap = 20'000;
-constexpr uint64_t kSwapCap = 1'500;
-constexpr uint64_t kBackupsPerSeed = 12;
-
 // Everything that the engine does, often: short lives and few images while looking, many after.
-Profile profile_for(uint64_t seed) {
+Profile profile_for_mutations(uint64_t seed) {
   Profile profile = profile_of_seed(seed);
   profile.options.initial_size = 3 * kMinSegmentSize;
   profile.options.durability = seed % 3 == 2 ? Durability::kProcess : Durability::kInterval;
@@ -32,6 +25,13 @@ Profile profile_for(uint64_t seed) {
   profile.kills = 45;
   return profile;
 }
+
+namespace {
+
+constexpr uint64_t kEnumerationImages = 2'500;
+constexpr uint64_t kSyncCap = 20'000;
+constexpr uint64_t kSwapCap = 1'500;
+constexpr uint64_t kBackupsPerSeed = 12;
 
 struct Mutant {
   std::string name;
@@ -63,7 +63,7 @@ bool enumerate(const Arguments& arguments, Places* places) {
   mutation.enumerate(true);
   Result result{};
   for (uint64_t seed = arguments.first_seed; seed < arguments.first_seed + 3 && !result.failed; seed++) {
-    run_seed(seed, profile_for(seed), kEnumerationImages, arguments.dump, result);
+    run_seed(seed, profile_for_mutations(seed), kEnumerationImages, arguments.dump, result);
     if (!result.failed) run_backup_seed(seed, kBackupsPerSeed, arguments.dump, result);
   }
   mutation.enumerate(false);
@@ -97,7 +97,7 @@ uint64_t judge(const char* what, const std::vector<Mutant>& mutants, const std::
     works.push_back([&mutant, cap, &reasons, &arguments](Result& result) {
       mutant.apply();
       for (uint64_t seed = arguments.first_seed; seed <= arguments.last_seed && !result.failed; seed++) {
-        run_seed(seed, profile_for(seed), cap, arguments.dump, result);
+        run_seed(seed, profile_for_mutations(seed), cap, arguments.dump, result);
         if (!result.failed) run_backup_seed(seed, kBackupsPerSeed, arguments.dump, result);
       }
     });

@@ -77,6 +77,7 @@ void Mutation::on_pair(const Store& first, const Store& second) {
   std::memcpy(taken_back.at, taken_back.before.data(), taken_back.length);
   tell(kStoresSwapped);
   std::memcpy(taken_back.at, after.data(), after.size());
+  for (SimulatedDisk* disk : watched()) disk->note_store(taken_back.at, taken_back.length);
 }
 
 bool Mutation::is_sync_removed(bool of_directory) {

@@ -66,6 +66,9 @@ inline unsigned long long printable(uint64_t number) { return number; }
 // Switches that deliberate bug on, and returns the workload in which it matters. Ends the process where there is none.
 Profile switch_bug_on(const std::string& name, uint64_t seed);
 
+// The workload that mutations are looked for in.
+Profile profile_for_mutations(uint64_t seed);
+
 // The commands; each returns the exit code.
 int run_random(const Arguments& arguments);
 int run_exhaustively(const Arguments& arguments);
