@@ -2,6 +2,7 @@
 #include "core/engine.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <memory>
 #include <mutex>
 
@@ -116,6 +117,7 @@ Status Engine::open_file(Platform& platform, const std::string& path, std::uniqu
     // What was found in a file that has gone meanwhile, or not found, says nothing.
     MMCB_TRY(engine->check_file_size());
     MMCB_TRY(status);
+    MMCB_TRY(engine->secure_name());
     engine->recovery_.milliseconds = static_cast<double>(platform.monotonic_ns() - started) / 1e6;
   }
   *result = std::move(engine);
@@ -161,12 +163,23 @@ Status Engine::create_head(const std::string& path) {
   if (!volatile_) MMCB_TRY(platform_.sync_directory_of(path));
   // Twice, so that both places hold a superblock from the beginning: one that is missing later is known to be lost.
   for (int i = 0; i < 2; i++) MMCB_TRY(SyncMachine(*this).run());
+  // Only now: without a superblock, a file that is not blank would be nobody's.
+  store64(volume_.at(kStateFailed), kSoundMark);
   const uint64_t initial =
       options_.max_size == 0 ? options_.initial_size : std::min(options_.initial_size, options_.max_size);
   MMCB_TRY(segments_.reserve_file(initial / s.segment_size * s.segment_size));
   recovery_.status = RecoveryStatus::kCreated;
   recovery_.durable_epoch = durable_epoch_.load();
   return Status();
+}
+
+// Whoever created the file may have died before its name was on the disk, and then no sync point of it would survive. Not so
+// where it was closed in order: then somebody opened it before.
+Status Engine::secure_name() {
+  if (volatile_ || options_.read_only || recovery_.status == RecoveryStatus::kClean) return Status();
+  Status status = platform_.sync_directory_of(path_);
+  // A folder that this user may not read cannot be synced by this user.
+  return status.system_error() == EACCES ? Status() : status;
 }
 
 // ---- Snapshots -----------------------------------------------------------------------------------------------------------------
@@ -221,7 +234,9 @@ Status Engine::trim(bool keep_reserve) {
   MMCB_TRY(writable());
   release_space();
   const uint32_t floor =
-      MMCB_BUG(kTruncateBeforeSuperblock) ? 0 : std::max(superblock_.segment_count, syncing_segments_);
+      MMCB_BUG(kTruncateBeforeSuperblock) ? 0
+      : MMCB_BUG(kSyncingSizeIgnored)     ? superblock_.segment_count
+                                          : std::max(superblock_.segment_count, syncing_segments_);
   Status status = segments_.trim(floor, keep_reserve);
   // The durable superblock still counts segments that are free by now: one more sync point, and they can go, too.
   if (segments_.could_trim_to(0, keep_reserve) < segments_.count()) note_change();
@@ -312,7 +327,10 @@ void Engine::poison(Status status) {
   failed_.store(true, std::memory_order_relaxed);
   failed_syncs_++;
   if (volume_.is_lost()) return;
-  store64(volume_.at(kStateFailed), kFailedMark);
+  // Not where the failure meets the very first sync point: a file without a superblock has to stay blank.
+  if (durable_epoch_.load(std::memory_order_relaxed) != 0 && !MMCB_BUG(kFailureNotMarked)) {
+    store64(volume_.at(kStateFailed), kFailedMark);
+  }
   MMCB_STEP(kFailureMarked);
 }
 

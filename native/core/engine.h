@@ -294,6 +294,7 @@ class Engine {
   void note_extents(Snapshot* snapshot) const;
   Status create(const std::string& path);
   Status create_head(const std::string& path);
+  Status secure_name();
   static Status open_file(Platform& platform, const std::string& path, std::unique_ptr<File> file,
                           const Options& options, const Progress& progress, std::unique_ptr<Engine>* engine);
   Status clear_now(KindFilter kind, uint64_t* removed);

@@ -332,6 +332,7 @@ Status Engine::insert_new(const Key& key, Bytes data, Address* address) {
     stored_generation_ = slots_.highest_generation();
     store64(volume_.at(kStateGeneration), stored_generation_);
   }
+  if (MMCB_BUG(kDigestAnnouncedLate)) publish(place, header);
   announce_digest(digest_ + digest_of(header));
   publish(place, header);
   slots_.publish(fresh, place.offset);

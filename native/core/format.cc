@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "core/checksum.h"
+#include "core/step.h"
 
 namespace mmcb {
 namespace {
@@ -134,6 +135,7 @@ uint64_t encode_mark(uint32_t file_seed, uint32_t segment, uint32_t incarnation,
 
 Mark decode_mark(uint64_t word, uint32_t file_seed, uint32_t segment, uint32_t incarnation, uint32_t ordinal) {
   const uint64_t end_epoch = word >> 24;
+  if (MMCB_BUG(kZeroMarkAccepted) && word == 0) return {true, 0};
   return {word == encode_mark(file_seed, segment, incarnation, ordinal, end_epoch), end_epoch};
 }
 

@@ -61,7 +61,7 @@ void Journal::arm_redo_list(uint64_t offset) {
 }
 
 void Journal::clear() {
-  if (!enabled_) return;
+  if (!enabled_ || MMCB_BUG(kJournalNotCleared)) return;
   store32(volume_->at(kStateWord), 0);
   MMCB_STEP(kJournalCleared);
 }

@@ -96,9 +96,11 @@ Status Recovery::prepare(uint64_t length) {
   MMCB_TRY(e.strings_.initialize(e.seed_));
   const uint64_t generation =
       std::max<uint64_t>(superblock_.generation_floor, load64(e.volume_.at(kStateGeneration)) & kGenerationMask);
-  e.slots_.set_generation_floor(static_cast<uint32_t>(generation + 1) & kGenerationMask);
+  if (!MMCB_BUG(kGenerationFloorLost))
+    e.slots_.set_generation_floor(static_cast<uint32_t>(generation + 1) & kGenerationMask);
   running_[0] = load64(e.volume_.at(kStateDigest));
   running_[1] = load64(e.volume_.at(kStateDigestNext));
+  state_is_sound_ = load64(e.volume_.at(kStateFailed)) == kSoundMark;
   // Every slot used since the superblock belongs to an entry appended since.
   slot_limit_ = superblock_.slot_count + length / EntryHeader::kSize + kSlotAllowance;
   const auto segments = static_cast<uint32_t>((length - e.segments_.head()) / superblock_.segment_size);
@@ -122,7 +124,10 @@ bool Recovery::matches_durable() const {
 }
 
 bool Recovery::matches_running() const {
-  return digest_ == running_[0] || digest_ == running_[1] || MMCB_BUG(kDigestIgnored);
+  if (MMCB_BUG(kDigestIgnored)) return true;
+  // Zero is the digest of nothing, and what a lost page says. Whether the page was lost, its mark tells.
+  if (digest_ == 0 && !state_is_sound_ && !MMCB_BUG(kLostStateTrusted)) return false;
+  return digest_ == running_[0] || digest_ == running_[1];
 }
 
 bool Recovery::agrees_with(Reading reading) const {
@@ -167,6 +172,11 @@ Status Recovery::decide() {
   const bool same_boot =
       boot != Uuid{} && boot == superblock_.boot_id && superblock_.identity == e.identity_ && !failed;
 
+  if (failed) {
+    const uint64_t length = e.volume_.size();
+    MMCB_TRY(keep_pages(length));
+    MMCB_TRY(prepare(length));
+  }
   bool agrees = false;
   if (!clean && same_boot) {
     MMCB_TRY(attempt(Reading::kNewest, true, &agrees));
@@ -182,6 +192,18 @@ Status Recovery::decide() {
   }
   const bool page_cache_survived = !clean && same_boot;
   return salvage(page_cache_survived || process_mode ? Reading::kNewest : Reading::kAsOfDurable, page_cache_survived);
+}
+
+// After a failed sync the kernel takes pages for written that are not on the disk. It may drop them at any time, and no sync
+// writes them: what salvage found in them would go back to what it was; and where a recovery before this one has voided an
+// entry, and its own sync has failed, the entry would come back. So all pages become dirty again before they are read.
+Status Recovery::keep_pages(uint64_t length) {
+  Engine& e = engine_;
+  if (e.options_.read_only || MMCB_BUG(kFailedPagesNotKept)) return Status();
+  MMCB_TRY(e.volume_.map(length, MapMode::kShared));
+  for (uint64_t offset = 0; offset < length; offset += kPage) touch64(e.volume_.at(offset));
+  MMCB_STEP(kRecoveryPagesKept);
+  return Status();
 }
 
 // No digest vouches for what this finds. After a power cut nothing newer than E is taken even so: which of it reached the

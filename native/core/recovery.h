@@ -47,6 +47,7 @@ class Recovery final : private WalkInterrupt {
   Status read_superblock();
   Status prepare(uint64_t length);
   Status decide();
+  Status keep_pages(uint64_t length);
   // Scans under a reading, where that leaves doubts a second time; says whether the outcome is the one written down.
   Status attempt(Reading reading, bool replay, bool* agrees);
   Status attempt_once(Reading reading, Doubt doubt, bool replay);
@@ -102,6 +103,7 @@ class Recovery final : private WalkInterrupt {
   uint64_t count_ = 0;
   uint64_t highest_epoch_ = 0;
   uint64_t running_[2] = {0, 0};  // digest and next digest as the state page had them
+  bool state_is_sound_ = false;   // the state page is there
   bool replay_journal_ = false;
   // Entries that are not whole: damage if something is missing in the end, and else remains of calls cut short.
   std::vector<Damage> suspects_;

@@ -24,6 +24,7 @@ void Recovery::apply_to_entry(uint32_t index, uint64_t run_end, const WalkedEntr
   const bool live = e.slots_.resolve(h.address()) == entry.offset;
   if (live) {
     if (entry.mark.valid && entry.mark.end_epoch == 0) return;
+    if (MMCB_BUG(kRevivedMarksKept)) return;
     // Ended after E, or the mark is lost and the digest says that it was live.
     store64(e.volume_.at(mark_offset(run_end, h.ordinal)),
             encode_mark(e.seed_, index, e.segments_.at(index).incarnation, h.ordinal, 0));
@@ -52,12 +53,13 @@ void Recovery::apply_to_segment(uint32_t index) {
     return;
   }
   if (header.birth_epoch > limit_) {
+    if (MMCB_BUG(kVoidSegmentsKept)) return;
     store32(at + kSegmentCrcOffset, 0);
     MMCB_STEP(kRecoveryScrubbed);
     return;
   }
   const uint64_t run_end = e.segments_.end_of(index);
-  if (!mark.valid || mark.end_epoch != 0) {
+  if ((!mark.valid || mark.end_epoch != 0) && !MMCB_BUG(kRevivedMarksKept)) {
     store64(at + kSegmentMarkOffset, encode_mark(e.seed_, index, header.incarnation, kSegmentOrdinal, 0));
     MMCB_STEP(kRecoveryRevived);
   }
@@ -81,7 +83,7 @@ void Recovery::apply_to_segment(uint32_t index) {
   // today. But what is appended here next may be the same data again, in the same place (compaction does just that), and a
   // power cut under it could then complete the old header, of an epoch that counts as durable by then. So it has to go.
   // Only behind the last whole entry: nothing before it is written again.
-  if (header.run_length != 1) return;
+  if (header.run_length != 1 || MMCB_BUG(kTornLeftoversKept)) return;
   find_torn(index, end.used, end.ordinals, [&](uint64_t torn) {
     store32(e.volume_.at(torn), 0);
     MMCB_STEP(kRecoveryScrubbed);
@@ -139,7 +141,7 @@ Status Recovery::apply() {
   };
   if (status != RecoveryStatus::kSalvaged || read_only) settle_digest();
   store64(e.volume_.at(kStateGeneration), e.stored_generation_);
-  store64(e.volume_.at(kStateFailed), 0);
+  store64(e.volume_.at(kStateFailed), kSoundMark);
   MMCB_STEP(kRecoveryStateWritten);
   if (read_only) return Status();
   for (uint32_t i = 0; i < segments; i++) e.end_if_empty(i);

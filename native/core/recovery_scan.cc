@@ -125,7 +125,8 @@ Status Recovery::scan_segment(uint32_t index, const SegmentHeader& header, const
       },
       [&](const WalkGap& gap) { examine(index, header, gap, false); });
   if (aborted_) return status;
-  if (header.run_length == 1) find_torn(index, end.used, end.ordinals, [&](uint64_t) { needs_apply(index); });
+  if (header.run_length == 1 && !MMCB_BUG(kTornLeftoversKept))
+    find_torn(index, end.used, end.ordinals, [&](uint64_t) { needs_apply(index); });
   examine_tail(index, header, end);
   e.segments_.rebuild_used(index, header, end.used, end.ordinals);
   // Damaged bytes stay where they are until the file is closed, for whoever wants to look at them.
@@ -159,7 +160,7 @@ Status Recovery::scan_entry(uint32_t index, uint64_t run_end, const WalkedEntry&
     note_damage(std::move(damage));
     return Status();
   }
-  if (!entry.mark.valid) {
+  if (!entry.mark.valid && !(doubt_ == Doubt::kSalvage && MMCB_BUG(kSalvageRevives))) {
     needs_apply(index);
     doubts_++;
     describe(h, entry.offset, run_end, &damage);

@@ -237,6 +237,7 @@ Status Segments::reserve_file(uint64_t bytes) {
 void Segments::write_header(uint32_t segment, uint32_t run_length, uint64_t epoch) {
   SegmentHeader header;
   platform_.random(&header.incarnation, sizeof header.incarnation);
+  if (MMCB_BUG(kIncarnationReused)) header.incarnation = segment;
   header.run_length = run_length;
   header.birth_epoch = epoch;
   header.index = segment;
@@ -368,6 +369,7 @@ void Segments::end(uint32_t segment, uint64_t epoch, bool marked) {
     end_store(segment, epoch, &offset, &word);
     store64(volume_.at(offset), word);
     MMCB_STEP(kSegmentEnded);
+    if (MMCB_BUG(kHolePunchedEarly)) (void)volume_.punch(offset_of(segment), segment_size_);
   }
   live_and_slack_ -= s.live_bytes + s.slack_bytes;
   live_bytes_ -= s.live_bytes;
@@ -396,8 +398,8 @@ bool Segments::release_ended(uint64_t durable_epoch, uint64_t oldest_snapshot) {
     const Segment& s = segments_[i];
     if (s.state != Segment::State::kEnded) continue;
     if (s.end_epoch > durable_epoch && !MMCB_BUG(kReuseSegmentEarly)) continue;
-    if (s.end_epoch > oldest_snapshot) continue;
-    if (!pins_.is_reclaimable(s.ticket)) {
+    if (s.end_epoch > oldest_snapshot && !MMCB_BUG(kSnapshotIgnored)) continue;
+    if (!MMCB_BUG(kPinsIgnored) && !pins_.is_reclaimable(s.ticket)) {
       waits_for_readers = true;
       continue;
     }

@@ -1,8 +1,11 @@
 #include "core/step.h"
 
+#include "core/stores.h"
+
 #if MMCB_STEPS
 namespace mmcb {
 void (*step_hook)(Step step) = nullptr;
-uint32_t seeded_bugs = 0;
+void (*store_hook)(const StoreSite& site, std::byte* at, size_t length, bool done) = nullptr;
+uint64_t seeded_bugs = 0;
 }  // namespace mmcb
 #endif

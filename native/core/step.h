@@ -47,6 +47,7 @@ namespace mmcb {
   X(kSyncSuperblockDone)   \
   X(kSyncCompleted)        \
   X(kCompactionMoved)      \
+  X(kRecoveryPagesKept)    \
   X(kRecoveryReplayed)     \
   X(kRecoveryScrubbed)     \
   X(kRecoveryRevived)      \
@@ -79,7 +80,26 @@ enum class Step : uint8_t {
   X(kBatchPublishesEarly)      \
   X(kTruncateBeforeSuperblock) \
   X(kSizeBeforeSync)           \
-  X(kDigestIgnored)
+  X(kDigestIgnored)            \
+  X(kFailedPagesNotKept)       \
+  X(kGenerationFloorLost)      \
+  X(kHolePunchedEarly)         \
+  X(kIncarnationReused)        \
+  X(kZeroMarkAccepted)         \
+  X(kSuperblockSameSlot)       \
+  X(kJournalNotCleared)        \
+  X(kFailureNotMarked)         \
+  X(kSalvageRevives)           \
+  X(kDigestAnnouncedLate)      \
+  X(kRedoListNotPublished)     \
+  X(kSnapshotIgnored)          \
+  X(kCleanFlagKept)            \
+  X(kVoidSegmentsKept)         \
+  X(kRevivedMarksKept)         \
+  X(kTornLeftoversKept)        \
+  X(kPinsIgnored)              \
+  X(kSyncingSizeIgnored)       \
+  X(kLostStateTrusted)
 
 enum class Bug : uint8_t {
 #define MMCB_BUG_NAME(name) name,
@@ -91,7 +111,7 @@ enum class Bug : uint8_t {
 #if MMCB_STEPS
 
 extern void (*step_hook)(Step step);
-extern uint32_t seeded_bugs;  // bit per Bug
+extern uint64_t seeded_bugs;  // bit per Bug
 
 #define MMCB_STEP(name)                                                      \
   do {                                                                       \

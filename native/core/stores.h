@@ -1,5 +1,5 @@
 // Every store into the mapping goes through these few functions, so that they can be audited, and so that the test build
-// can stop the world between them (step.h).
+// can stop the world between them (step.h), see which bytes each of them touches, and change their order.
 //
 // Concurrency: an in-place update may overwrite bytes that a lock-free reader is copying. The reader finds out by the
 // entry's checksum and tries again; copy_out() and the stores here make that race well-defined for ThreadSanitizer.
@@ -29,12 +29,51 @@ inline uint32_t load32(const std::byte* at) {
   return __atomic_load_n(reinterpret_cast<const uint32_t*>(at), __ATOMIC_ACQUIRE);
 }
 
+#if MMCB_STEPS
+
+// The line of the engine that stores.
+struct StoreSite {
+  const char* file;
+  const char* function;
+  int line;
+
+  static constexpr StoreSite here(const char* file = __builtin_FILE(), const char* function = __builtin_FUNCTION(),
+                                  int line = __builtin_LINE()) {
+    return {file, function, line};
+  }
+};
+
+// Called before each store (`done` is false) and after it. May throw, like the step hook.
+extern void (*store_hook)(const StoreSite& site, std::byte* at, size_t length, bool done);
+
+#define MMCB_STORE_SITE , const StoreSite &site = StoreSite::here()
+#define MMCB_STORE_HOOK(at, length, done) \
+  if (store_hook != nullptr) store_hook(site, at, length, done)
+
+#else
+
+#define MMCB_STORE_SITE
+#define MMCB_STORE_HOOK(at, length, done) static_cast<void>(0)
+
+#endif
+
 // Release stores of aligned words: seen whole or not at all, after everything stored before.
-inline void store64(std::byte* at, uint64_t value) {
+inline void store64(std::byte* at, uint64_t value MMCB_STORE_SITE) {
+  MMCB_STORE_HOOK(at, sizeof value, false);
   __atomic_store_n(reinterpret_cast<uint64_t*>(at), value, __ATOMIC_RELEASE);
+  MMCB_STORE_HOOK(at, sizeof value, true);
 }
-inline void store32(std::byte* at, uint32_t value) {
+inline void store32(std::byte* at, uint32_t value MMCB_STORE_SITE) {
+  MMCB_STORE_HOOK(at, sizeof value, false);
   __atomic_store_n(reinterpret_cast<uint32_t*>(at), value, __ATOMIC_RELEASE);
+  MMCB_STORE_HOOK(at, sizeof value, true);
+}
+
+// Stores what stands there, in one step: the page is written again, whatever the kernel believes about it.
+inline void touch64(std::byte* at MMCB_STORE_SITE) {
+  MMCB_STORE_HOOK(at, sizeof(uint64_t), false);
+  __atomic_fetch_or(reinterpret_cast<uint64_t*>(at), 0, __ATOMIC_RELAXED);
+  MMCB_STORE_HOOK(at, sizeof(uint64_t), true);
 }
 
 #if MMCB_TSAN
@@ -55,8 +94,11 @@ inline void racing_copy(std::byte* to, const std::byte* from, size_t length) { s
 #endif
 
 // Copies bytes into the mapping; not atomic.
-inline void copy_in(std::byte* to, const void* from, size_t length) {
-  if (length != 0) racing_copy(to, static_cast<const std::byte*>(from), length);
+inline void copy_in(std::byte* to, const void* from, size_t length MMCB_STORE_SITE) {
+  if (length == 0) return;
+  MMCB_STORE_HOOK(to, length, false);
+  racing_copy(to, static_cast<const std::byte*>(from), length);
+  MMCB_STORE_HOOK(to, length, true);
 }
 
 // Copies bytes out of the mapping that another thread may be overwriting; the caller validates what it got.

@@ -55,6 +55,7 @@ Status SyncMachine::begin(bool closing) {
   superblock_.damage = e.damage_;
   superblock_.flags &= ~(kFlagClean | kFlagProcessMode | kFlagDamaged);
   if (e.damage_.is_set) superblock_.flags |= kFlagDamaged;
+  if (MMCB_BUG(kCleanFlagKept)) superblock_.flags |= e.superblock_.flags & kFlagClean;
   if (closing) {
     superblock_.flags |= kFlagClean;
   } else if (e.overwrites_durable()) {
@@ -85,7 +86,7 @@ Status SyncMachine::step() {
       if (MMCB_BUG(kSizeBeforeSync)) superblock_.segment_count = e.segments_.needed_count();
       std::byte bytes[Superblock::kSize];
       encode(superblock_, bytes);
-      std::byte* at = e.volume_.at(kSuperblockOffset[superblock_.sequence & 1]);
+      std::byte* at = e.volume_.at(kSuperblockOffset[MMCB_BUG(kSuperblockSameSlot) ? 0 : superblock_.sequence & 1]);
       // No checksum while it is being written, and the magic before the rest: so that a store cut short, which is no
       // damage and may be the very first, is told from damage to a superblock that counted.
       constexpr size_t kBody = Superblock::kSize - sizeof(uint32_t);

@@ -49,7 +49,7 @@ std::string read_contents(Engine& engine, bool tolerant, Contents* contents) {
   contents->entries.clear();
   contents->bytes.clear();
   contents->unreadable = 0;
-  std::vector<std::byte> buffer(64 << 10);
+  static std::vector<std::byte> buffer(64 << 10);
   uint64_t cursor = 0;
   Address address;
   uint64_t offset = 0;

@@ -8,8 +8,8 @@ Profile profile_of_seed(uint64_t seed) {
   Options& o = profile.options;
   o.segment_size = kMinSegmentSize;
   o.journal_size = kMinJournalSize;
-  o.initial_size = random.between(4, 16) * kMinSegmentSize;
-  o.max_size = random.one_in(3) ? 24 * kMinSegmentSize : 64 * kMinSegmentSize;
+  o.initial_size = random.between(3, 10) * kMinSegmentSize;
+  o.max_size = random.one_in(3) ? 16 * kMinSegmentSize : 40 * kMinSegmentSize;
   o.address_space = 8 << 20;
   static constexpr double kFactors[] = {1.0, 1.3, 2.0};
   o.extension_factor = kFactors[random.below(3)];
@@ -24,18 +24,19 @@ CrashRun::CrashRun(uint64_t seed, const Profile& profile, Counters& counters)
       counters_(counters),
       disk_(seed ^ 0xd15c0),
       checker_(profile.options, seed, counters),
-      workload_(profile, seed, disk_, world_, counters) {}
+      workload_(profile, seed, disk_, world_, counters) {
+  checker_.set_salvage_share(profile.salvage);
+}
 
 void CrashRun::arm_generation() {
   // Most lives are short, so that many end soon after a recovery; some are long enough to grow and compact the file.
-  static constexpr uint64_t kLives[] = {100, 500, 3000, 12000};
-  until_crash_ = random_.between(1, kLives[random_.below(4)]);
+  const uint64_t lives[] = {60, 300, profile_.longest_life / 5, profile_.longest_life};
+  until_crash_ = random_.between(1, lives[random_.below(4)]);
 }
 
 void CrashRun::run(uint64_t images) {
   ListenerScope scope(this);
   const uint64_t end = counters_.images + images;
-  image_gap_ = 160;
   until_image_ = 1;
   disk_.set_boot(1);
   until_crash_ = random_.one_in(2) ? random_.between(1, 20) : 0;
@@ -65,39 +66,62 @@ void CrashRun::run(uint64_t images) {
 }
 
 void CrashRun::on_step(Step step) {
+  const bool is_swap = step == kStoresSwapped;
   steps_++;
   last_step_ = step;
-  counters_.steps[static_cast<size_t>(step)]++;
+  if (!is_swap) counters_.steps[static_cast<size_t>(step)][world_.phase]++;
   if (step == Step::kSuperblockStored && world_.syncing) world_.superblock_stored = true;
   if (random_.percent(3)) disk_.write_back_some();
-  if (--until_image_ == 0) {
-    until_image_ = random_.between(1, image_gap_);
+  if (random_.one_in(100) && workload_.sync_beside_call()) counters_.syncs_inside_calls++;
+  if (is_swap) {
+    counters_.swapped++;
+    if (random_.one_in(2)) check_side_image();
+  } else if (--until_image_ == 0) {
+    until_image_ = random_.between(1, profile_.image_gap);
     check_side_image();
   }
-  if (until_crash_ != 0 && --until_crash_ == 0) stop_the_world();
+  if (until_crash_ != 0 && (--until_crash_ == 0 || (is_swap && random_.one_in(16)))) stop_the_world();
 }
 
-// What durability 'process' has salvaged from a page cache after a failed sync is known to nobody but that page cache:
-// while it is being written down, there is no telling what a power cut may leave.
-bool CrashRun::is_unpredictable() const { return world_.undone && profile_.options.durability == Durability::kProcess; }
-
 void CrashRun::check_side_image() {
-  if (is_unpredictable()) return;
   ListenerScope quiet(nullptr);
   const uint64_t roll = random_.below(100);
+  uint64_t below = 0;
+  const auto is = [&](uint64_t share) { return roll < (below += share); };
+  const bool trusted = !world_.failing && !world_.undone;
   Image image;
-  if (roll < 25 && !world_.failing) {
+  if (is(profile_.kills) && !world_.failing) {
     checker_.check_kill(world_, disk_);
-  } else if (roll < 35 && !world_.failing && !world_.undone) {
+  } else if (is(profile_.torn_copies) && trusted) {
     disk_.make_image(&image);
     checker_.check_torn_copy(world_, image, disk_.boot());
-  } else if (roll < 45 && !world_.failing && !world_.undone) {
+  } else if (is(profile_.rot) && trusted) {
     disk_.durable_image(&image);
-    if (image.size() != 0) checker_.check_rot(world_, std::move(image), disk_.boot());
+    if (image.size() != 0) checker_.check_rot(world_, std::move(image), disk_.boot(), copy_.get());
+  } else if (is(profile_.restored_copies) && trusted && copy_ != nullptr && copy_->boot == disk_.boot()) {
+    disk_.live_image(&image);
+    checker_.check_restored_copy(world_, *copy_, image);
   } else {
     disk_.make_image(&image);
     checker_.check_power_cut(world_, image);
   }
+  if (random_.one_in(50) && trusted) remember_copy();
+}
+
+void CrashRun::remember_copy() {
+  copy_ = std::make_unique<OldCopy>();
+  disk_.live_image(&copy_->image);
+  if (copy_->image.size() == 0) return copy_.reset();
+  copy_->boot = disk_.boot();
+  copy_->states = world_.oracle.states_lately();
+}
+
+void CrashRun::start_over() {
+  disk_.load(Image());
+  world_.oracle = Oracle();
+  world_.syncing = world_.superblock_stored = false;
+  world_.recovering = true;
+  copy_.reset();
 }
 
 void CrashRun::stop_the_world() {
@@ -115,6 +139,10 @@ void CrashRun::stop_the_world() {
 void CrashRun::survive(Crash crash) {
   workload_.abandon();
   counters_.crashes++;
+  if (random_.one_in(25)) {
+    start_over();
+    crash = {Crash::Kind::kPowerCut, Image()};
+  }
   for (int depth = 0;; depth++) {
     // What is left is opened on the side first: that tells what the run goes on from.
     Outcome outcome;
@@ -150,7 +178,7 @@ void CrashRun::survive(Crash crash) {
       }
       world_.failing = false;
     }
-    until_crash_ = depth < 3 && !is_unpredictable() && random_.one_in(3) ? random_.between(1, 30) : 0;
+    until_crash_ = depth < 3 && random_.one_in(3) ? random_.between(1, 30) : 0;
     try {
       workload_.open(false);
       arm_generation();

@@ -25,8 +25,10 @@ class CrashRun final : public StepListener {
 
  private:
   void on_step(Step step) override;
-  bool is_unpredictable() const;
   void check_side_image();
+  void remember_copy();
+  // The file is deleted, and made anew.
+  void start_over();
   [[noreturn]] void stop_the_world();
   // Goes on from a crash, through further ones inside recovery if chance wants it.
   void survive(Crash crash);
@@ -43,11 +45,11 @@ class CrashRun final : public StepListener {
   Step last_step_ = Step::kCount;
   uint64_t until_image_ = 0;
   uint64_t until_crash_ = 0;  // 0: none in this opening
-  uint64_t image_gap_ = 0;
   uint64_t next_boot_ = 2;
+  std::unique_ptr<OldCopy> copy_;
 };
 
-// Every subset of the unwritten pages at every step of small workloads, for so many seconds. Throws Failure.
-void run_exhaustive(uint64_t first_seed, double seconds, Counters& counters, uint64_t* seed);
+// Every subset of the unwritten pages at every step of a small workload. `last_step` says where it stopped. Throws Failure.
+void run_exhaustive(uint64_t seed, Counters& counters, Step* last_step);
 
 }  // namespace mmcb::harness

@@ -1,19 +1,18 @@
-#include <chrono>
-
 #include "harness/crash_run.h"
 
 namespace mmcb::harness {
 namespace {
 
 constexpr size_t kMaxDirtyPages = 9;
-constexpr int kCalls = 30;
+constexpr int kGenerations = 3;  // some bugs take a crash, and another one after it
+constexpr int kCalls = 12;
 
 class ExhaustiveRun final : public StepListener {
  public:
-  ExhaustiveRun(uint64_t seed, const Profile& profile, Counters& counters, std::chrono::steady_clock::time_point end)
+  ExhaustiveRun(uint64_t seed, const Profile& profile, Counters& counters, Step* last_step)
       : random_(seed),
         counters_(counters),
-        end_(end),
+        last_step_(*last_step),
         disk_(seed ^ 0xd15c0),
         checker_(profile.options, seed, counters),
         workload_(profile, seed, disk_, world_, counters) {
@@ -23,8 +22,11 @@ class ExhaustiveRun final : public StepListener {
   void run() {
     ListenerScope scope(this);
     try {
-      workload_.open(false);
-      for (int i = 0; i < kCalls && !over(); i++) workload_.act();
+      for (int generation = 0; generation < kGenerations; generation++) {
+        if (generation != 0) crash();
+        workload_.open(false);
+        for (int i = 0; i < kCalls; i++) workload_.act();
+      }
     } catch (...) {
       disk_.die();
       ListenerScope quiet(nullptr);
@@ -37,10 +39,24 @@ class ExhaustiveRun final : public StepListener {
   }
 
  private:
-  bool over() const { return std::chrono::steady_clock::now() > end_; }
+  // Any one of the images is what the next generation starts from.
+  void crash() {
+    disk_.die();
+    ListenerScope quiet(nullptr);
+    workload_.abandon();
+    Image image;
+    disk_.make_image(&image);
+    disk_.load(image);
+    disk_.set_boot(++boot_);
+    const Outcome outcome = checker_.check_power_cut(world_, image);
+    world_.oracle.rolled_back(outcome.state, outcome.epoch);
+    world_.syncing = world_.superblock_stored = false;
+    counters_.crashes++;
+  }
 
   void on_step(Step step) override {
-    counters_.steps[static_cast<size_t>(step)]++;
+    last_step_ = step;
+    counters_.steps[static_cast<size_t>(step)][world_.phase]++;
     if (step == Step::kSuperblockStored && world_.syncing) world_.superblock_stored = true;
     // Few dirty pages at a time.
     if (random_.percent(20)) disk_.write_back_some();
@@ -52,8 +68,9 @@ class ExhaustiveRun final : public StepListener {
     ListenerScope quiet(nullptr);
     checker_.check_kill(world_, disk_);
     Image image;
+    if (!disk_.is_name_durable()) checker_.check_power_cut(world_, image);
     for (size_t changes = 0; changes <= disk_.pending_changes(); changes++) {
-      for (uint64_t mask = 0; mask < 1ull << pages.size() && !over(); mask++) {
+      for (uint64_t mask = 0; mask < 1ull << pages.size(); mask++) {
         disk_.make_image_of(pages, mask, changes, &image);
         checker_.check_power_cut(world_, image);
         counters_.exhaustive++;
@@ -63,7 +80,8 @@ class ExhaustiveRun final : public StepListener {
 
   Random random_;
   Counters& counters_;
-  const std::chrono::steady_clock::time_point end_;
+  Step& last_step_;
+  uint64_t boot_ = 1;
   World world_;
   SimulatedDisk disk_;
   ImageChecker checker_;
@@ -72,20 +90,17 @@ class ExhaustiveRun final : public StepListener {
 
 }  // namespace
 
-void run_exhaustive(uint64_t first_seed, double seconds, Counters& counters, uint64_t* seed) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
-                                                          std::chrono::duration<double>(seconds));
-  for (*seed = first_seed; std::chrono::steady_clock::now() < end; ++*seed) {
-    Profile profile = profile_of_seed(*seed);
-    profile.options.durability = Durability::kInterval;
-    profile.options.initial_size = 4 * kMinSegmentSize;
-    profile.names = 5;
-    profile.short_value = 300;
-    profile.long_value = 1500;
-    profile.huge_values = false;
-    profile.faults = false;
-    ExhaustiveRun(*seed, profile, counters, end).run();
-  }
+void run_exhaustive(uint64_t seed, Counters& counters, Step* last_step) {
+  Profile profile = profile_of_seed(seed);
+  profile.options.durability = Durability::kInterval;
+  profile.options.initial_size = 2 * kMinSegmentSize;
+  profile.names = 5;
+  profile.short_value = 300;
+  profile.long_value = 1500;
+  profile.huge_values = false;
+  profile.faults = false;
+  profile.long_batches = 0;
+  ExhaustiveRun(seed, profile, counters, last_step).run();
 }
 
 }  // namespace mmcb::harness

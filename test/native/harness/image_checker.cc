@@ -33,6 +33,7 @@ ImageChecker::Opened ImageChecker::open(RecoveryMode mode, bool tolerant) {
   Options options = options_;
   options.recovery = mode;
   Opened opened;
+  ActivityScope activity(disk_.size() == 0 ? Activity::kCreating : Activity::kOpening);
   opened.status = Engine::open(platform_, "image", options, Progress(), &opened.engine);
   if (!disk_.violation().empty()) fail("recovery broke a rule of the platform: " + disk_.violation());
   if (!opened.status.ok()) return opened;
@@ -82,6 +83,7 @@ Outcome ImageChecker::judge_salvage(const World& world, const Opened& opened) co
   outcome.epoch = opened.epoch();
   if (std::string wrong = state_of(opened.contents, world.oracle, &outcome.state); !wrong.empty())
     fail("salvage: " + wrong);
+  expect_nothing_revived(world, outcome.state);
   if (reports_loss(opened.engine->recovery())) {
     counters_.salvaged++;
   } else if (!is_prefix(world, opened.contents)) {
@@ -135,8 +137,12 @@ namespace {
 
 class Counting final : public StepListener {
  public:
-  void on_step(Step) override { steps++; }
+  void on_step(Step step) override {
+    steps++;
+    if (step == kStoresSwapped) swapped = steps;
+  }
   uint64_t steps = 0;
+  uint64_t swapped = 0;  // the last step between swapped stores; 0: none
 };
 
 }  // namespace
@@ -149,7 +155,7 @@ Outcome ImageChecker::check_power_cut(const World& world, const Image& image) {
   ListenerScope scope(&counting);
   Opened opened = must_open();
   Outcome outcome = judge_power_cut(world, opened);
-  if (extras_) extras_after(world, std::move(opened), outcome, nullptr, image, counting.steps);
+  if (extras_) extras_after(world, std::move(opened), outcome, nullptr, image, {counting.steps, counting.swapped});
   return outcome;
 }
 
@@ -164,7 +170,7 @@ Outcome ImageChecker::check_kill(const World& world, const SimulatedDisk& disk) 
   ListenerScope scope(&counting);
   Opened opened = must_open();
   Outcome outcome = judge_kill(world, opened);
-  if (extras_) extras_after(world, std::move(opened), outcome, &disk, image, counting.steps);
+  if (extras_) extras_after(world, std::move(opened), outcome, &disk, image, {counting.steps, counting.swapped});
   image_ = nullptr;
   return outcome;
 }
@@ -179,90 +185,6 @@ Outcome ImageChecker::check_failed_sync(const World& world, const SimulatedDisk&
   Opened opened = must_open();
   if (options_.durability == Durability::kProcess) return judge_salvage(world, opened);
   return judge_power_cut(world, opened);
-}
-
-void ImageChecker::check_torn_copy(const World& world, const Image& image, uint64_t boot) {
-  kind_ = "torn copy";
-  counters_.images++, counters_.torn_copies++;
-  reset(image, boot);
-  ListenerScope scope(nullptr);
-  Opened opened = must_open();
-  if (difference(opened.contents, world.oracle.current()).empty()) return;
-  if (world.oracle.in_flight() && difference(opened.contents, world.oracle.at(~0ull, true)).empty()) return;
-  if (options_.durability == Durability::kProcess) {
-    counters_.torn_rolled_back++;
-    judge_salvage(world, opened);
-    return;
-  }
-  const uint64_t epoch = opened.epoch();
-  if (world.may_open_at(epoch) && difference(opened.contents, world.oracle.at(epoch, false)).empty()) {
-    counters_.torn_rolled_back++;
-    return;
-  }
-  if (!is_prefix(world, opened.contents))
-    fail("a torn copy was accepted: it holds no state that ever was" + describe(world, opened));
-  counters_.torn_prefixes++;
-}
-
-void ImageChecker::damage(Image* image) {
-  const uint64_t sectors = image->size() / kDiskSector;
-  if (sectors == 0) return;
-  if (random_.one_in(20)) {
-    // Not to nothing: an empty file is a new file.
-    image->resize(std::max(random_.below(image->size()) / kDiskSector * kDiskSector, kDiskSector));
-    return;
-  }
-  // Half of the damage hits the parts of the file that are in use most: its beginning.
-  const auto sector = [&] {
-    return random_.below(random_.one_in(2) ? sectors : std::min<uint64_t>(sectors, 64)) * kDiskSector;
-  };
-  for (uint64_t n = random_.between(1, 4); n > 0; n--) {
-    std::byte* const at = image->data() + sector();
-    switch (random_.below(4)) {
-      case 0: at[random_.below(kDiskSector)] ^= static_cast<std::byte>(1u << random_.below(8)); break;
-      case 1: std::memset(at, random_.one_in(2) ? 0 : 0xff, kDiskSector); break;
-      case 2: std::memmove(at, image->data() + sector(), kDiskSector); break;
-      default: random_.fill(at, random_.between(1, kDiskSector)); break;
-    }
-  }
-}
-
-void ImageChecker::check_rot(const World& world, Image image, uint64_t boot) {
-  kind_ = "rot";
-  counters_.images++, counters_.rot++;
-  damage(&image);
-  const Image damaged = image;
-  const bool same_boot = random_.one_in(2);
-  reset(damaged, same_boot ? boot : next_boot_++);
-  ListenerScope scope(nullptr);
-  const bool salvage = random_.one_in(2) || options_.durability == Durability::kProcess;
-  Opened opened = open(salvage ? RecoveryMode::kSalvage : RecoveryMode::kStrict, true);
-  if (!opened.status.ok()) {
-    const Code code = opened.status.code();
-    if (code != Code::kCorrupt && code != Code::kNotMmcb && code != Code::kVersion) {
-      fail(std::string("damage is refused with ") + code_name(code) + " " + opened.status.message());
-    }
-    Image after;
-    disk_.live_image(&after);
-    if (after != damaged) fail("a refused file was changed");
-    counters_.rot_refused++;
-    image_ = nullptr;
-    return;
-  }
-  const bool reported = reports_loss(opened.engine->recovery()) || opened.contents.unreadable != 0;
-  if (reported) counters_.rot_reported++;
-  State state;
-  if (std::string wrong = state_of(opened.contents, world.oracle, &state); !wrong.empty()) fail(wrong);
-  const uint64_t epoch = opened.epoch();
-  const bool exact =
-      difference(opened.contents, world.oracle.at(world.oracle.durable_epoch(), false)).empty() ||
-      (world.may_open_at(epoch) && difference(opened.contents, world.oracle.at(epoch, false)).empty()) ||
-      ((same_boot || options_.durability == Durability::kProcess) && is_prefix(world, opened.contents)) ||
-      (reported && epoch >= world.oracle.epoch_before_durable() && epoch < world.oracle.durable_epoch() &&
-       difference(opened.contents, world.oracle.before_durable()).empty());
-  if (!exact && !salvage) fail("damage, and a strict opening that is not exact" + describe(world, opened));
-  if (!exact && !reported) fail("damage, and a loss that is not reported" + describe(world, opened));
-  image_ = nullptr;
 }
 
 }  // namespace mmcb::harness

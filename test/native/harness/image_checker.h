@@ -24,6 +24,19 @@ struct Outcome {
   std::vector<Change> applied;     // that call, with the addresses found
 };
 
+// A copy that somebody made of the file while it was open, with the states that it may be opened in.
+struct OldCopy {
+  Image image;
+  uint64_t boot = 0;
+  std::vector<State> states;
+};
+
+// How many steps an opening took, and which of them stood between two swapped stores (mutation.h; 0: none).
+struct OpeningSteps {
+  uint64_t count = 0;
+  uint64_t swapped = 0;
+};
+
 class ImageChecker {
  public:
   ImageChecker(const Options& options, uint64_t seed, Counters& counters);
@@ -36,11 +49,15 @@ class ImageChecker {
   Outcome check_failed_sync(const World& world, const SimulatedDisk& disk, const Image& image);
   // A copy of the live file, made without care and opened under the same boot id.
   void check_torn_copy(const World& world, const Image& image, uint64_t boot);
-  // Damages an image and opens it: never wrong bytes, never a silent loss.
-  void check_rot(const World& world, Image image, uint64_t boot);
+  // The same with a copy made earlier in this boot: it, or parts of it, are put over the file as it is `now`.
+  void check_restored_copy(const World& world, const OldCopy& old, const Image& now);
+  // Damages an image and opens it: never wrong bytes, never a silent loss. `older` may be null.
+  void check_rot(const World& world, Image image, uint64_t boot, const OldCopy* older);
 
   // Which of the optional second parts a check has; drawn by chance, off for the exhaustive mode.
   void set_extras(bool extras) { extras_ = extras; }
+  // How many of a hundred damaged images are opened with recovery 'salvage'.
+  void set_salvage_share(uint64_t percent) { salvage_share_ = percent; }
 
  private:
   // Everything that opening gives.
@@ -66,12 +83,14 @@ class ImageChecker {
   static bool reports_loss(const RecoveryReport& report);
 
   void extras_after(const World& world, Opened opened, const Outcome& outcome, const SimulatedDisk* disk,
-                    const Image& image, uint64_t steps);
+                    const Image& image, const OpeningSteps& steps);
   void reopen(Opened opened, const Outcome& outcome);
   void go_on(Opened opened, const Outcome& outcome);
   void cut_again(const World& world, const Outcome& first, const SimulatedDisk* disk, const Image& image,
-                 uint64_t steps);
-  void damage(Image* image);
+                 const OpeningSteps& steps);
+  bool damage(Image* image, const Image* older);
+  void expect_nothing_revived(const World& world, const State& state) const;
+  void verify(const Opened& opened, bool damaged);
 
   Options options_;
   Random random_;
@@ -79,6 +98,7 @@ class ImageChecker {
   SimulatedDisk disk_;
   SimulatedPlatform platform_;
   bool extras_ = true;
+  uint64_t salvage_share_ = 50;
   const char* kind_ = "";
   const Image* image_ = nullptr;
   uint64_t next_boot_ = 1000;

@@ -36,12 +36,17 @@ class StopAt final : public StepListener {
 }  // namespace
 
 void ImageChecker::extras_after(const World& world, Opened opened, const Outcome& outcome, const SimulatedDisk* disk,
-                                const Image& image, uint64_t steps) {
+                                const Image& image, const OpeningSteps& steps) {
+  if (steps.swapped != 0 && random_.one_in(2)) {
+    opened.engine.reset();
+    return cut_again(world, outcome, disk, image, steps);
+  }
   switch (random_.below(8)) {
     case 0: return reopen(std::move(opened), outcome);
     case 1: return go_on(std::move(opened), outcome);
     case 2:
     case 3: opened.engine.reset(); return cut_again(world, outcome, disk, image, steps);
+    case 4: return verify(opened, reports_loss(opened.engine->recovery()));
     default: return;
   }
 }
@@ -57,6 +62,7 @@ void ImageChecker::reopen(Opened opened, const Outcome& outcome) {
 // What came out of a crash is a store like any other: it takes changes and keeps them over a power cut.
 void ImageChecker::go_on(Opened opened, const Outcome& outcome) {
   counters_.continued++;
+  ActivityScope activity(Activity::kRunning);
   State state = outcome.state;
   Engine& engine = *opened.engine;
   uint64_t id = 1ull << 48;
@@ -105,8 +111,8 @@ void ImageChecker::go_on(Opened opened, const Outcome& outcome) {
 
 // The power fails, or the process dies, a second time inside recovery.
 void ImageChecker::cut_again(const World& world, const Outcome& first, const SimulatedDisk* disk, const Image& image,
-                             uint64_t steps) {
-  if (steps == 0) return;
+                             const OpeningSteps& steps) {
+  if (steps.count == 0) return;
   counters_.second_cuts++;
   const uint64_t boot = next_boot_++;
   if (disk != nullptr) {
@@ -117,8 +123,10 @@ void ImageChecker::cut_again(const World& world, const Outcome& first, const Sim
   }
   const bool kill = random_.one_in(3);
   {
-    StopAt stop(disk_, random_.between(1, steps), kill);
+    const uint64_t at = steps.swapped != 0 && random_.percent(80) ? steps.swapped : random_.between(1, steps.count);
+    StopAt stop(disk_, at, kill);
     ListenerScope scope(&stop);
+    ActivityScope activity(disk_.size() == 0 ? Activity::kCreating : Activity::kOpening);
     std::unique_ptr<Engine> engine;
     try {
       const Status status = Engine::open(platform_, "image", options_, Progress(), &engine);

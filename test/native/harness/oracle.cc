@@ -28,12 +28,17 @@ void write_value(const Value& value, std::byte* to) {
 bool is_value(const Value& value, const std::byte* bytes, uint64_t length) {
   if (length != value.length) return false;
   uint64_t x = value.id * 0x9e3779b97f4a7c15ull + value.length;
-  for (uint64_t i = 0; i < length; i += 8) {
+  uint64_t i = 0;
+  for (; i + 8 <= length; i += 8) {
     x = (x ^ x >> 29) * 0xbf58476d1ce4e5b9ull;
     x ^= x >> 32;
-    if (std::memcmp(bytes + i, &x, std::min<uint64_t>(8, length - i)) != 0) return false;
+    uint64_t word;
+    std::memcpy(&word, bytes + i, sizeof word);
+    if (word != x) return false;
   }
-  return true;
+  x = (x ^ x >> 29) * 0xbf58476d1ce4e5b9ull;
+  x ^= x >> 32;
+  return std::memcmp(bytes + i, &x, length - i) == 0;
 }
 
 std::string key_bytes(const Name& name) {
@@ -63,7 +68,8 @@ void Oracle::remember(uint64_t epoch, const Change& change) {
   } else {
     history_[change.name].push_back(change.value);
   }
-  if (change.address != kUnknownAddress) handed_out_.emplace(change.address, epoch);
+  if (change.address != kUnknownAddress && handed_out_.insert(change.address).second)
+    handed_out_lately_.emplace_back(change.address, epoch);
 }
 
 void Oracle::begin(uint64_t epoch, std::vector<Change> changes) {
@@ -131,6 +137,8 @@ uint64_t Oracle::highest_epoch() const {
 
 void Oracle::made_durable(uint64_t epoch) {
   if (epoch == durable_epoch_) return;
+  undone_[1] = std::move(undone_[0]);
+  undone_[0].clear();
   before_durable_ = durable_;
   epoch_before_durable_ = durable_epoch_;
   durable_epoch_ = epoch;
@@ -144,25 +152,72 @@ void Oracle::made_durable(uint64_t epoch) {
     }
   }
   log_.resize(kept);
+  std::erase_if(handed_out_lately_, [&](const auto& one) { return one.second <= epoch; });
+}
+
+void Oracle::forget_addresses_after(uint64_t epoch) {
+  for (const auto& [address, since] : handed_out_lately_) {
+    if (since > epoch) handed_out_.erase(address);
+  }
+  std::erase_if(handed_out_lately_, [&](const auto& one) { return one.second > epoch; });
+}
+
+void Oracle::note_undone() {
+  const auto note = [&](const std::vector<Change>& changes) {
+    for (const Change& change : changes) {
+      if (!change.removed) undone_[0].push_back(change.value);
+    }
+  };
+  for (const Call& call : log_) note(call.changes);
+  note(in_flight_);
 }
 
 void Oracle::forget_after(uint64_t epoch) {
+  note_undone();
   current_ = at(epoch, false);
   std::erase_if(log_, [&](const Call& call) { return call.epoch > epoch; });
-  std::erase_if(handed_out_, [&](const auto& one) { return one.second > epoch; });
+  forget_addresses_after(epoch);
   in_flight_.clear();
 }
 
 void Oracle::rolled_back(const State& state, uint64_t epoch) {
+  note_undone();
+  for (const auto& [name, held] : durable_.named) undone_[0].push_back(held.value);
   if (epoch != durable_epoch_) {
     before_durable_ = durable_;
     epoch_before_durable_ = durable_epoch_;
   }
   durable_ = current_ = state;
   durable_epoch_ = epoch;
-  std::erase_if(handed_out_, [&](const auto& one) { return one.second > epoch; });
+  forget_addresses_after(epoch);
   log_.clear();
   in_flight_.clear();
+}
+
+bool Oracle::was_live_lately(const Value& value) const {
+  const auto holds = [&](const State& state) {
+    return std::any_of(state.named.begin(), state.named.end(),
+                       [&](const auto& entry) { return entry.second.value == value; });
+  };
+  const auto has = [&](const std::vector<Change>& changes) {
+    return std::any_of(changes.begin(), changes.end(),
+                       [&](const Change& change) { return !change.removed && change.value == value; });
+  };
+  for (const std::vector<Value>& undone : undone_) {
+    if (std::find(undone.begin(), undone.end(), value) != undone.end()) return true;
+  }
+  return holds(before_durable_) || holds(durable_) || has(in_flight_) ||
+         std::any_of(log_.begin(), log_.end(), [&](const Call& call) { return has(call.changes); });
+}
+
+std::vector<State> Oracle::states_lately() const {
+  std::vector<State> states{before_durable_, durable_};
+  for (const Call& call : log_) {
+    states.push_back(states.back());
+    apply(call.changes, &states.back());
+  }
+  if (in_flight()) states.push_back(at(~0ull, true));
+  return states;
 }
 
 bool Oracle::was_written(const Name& name, const std::byte* bytes, uint64_t length, Value* value) const {

@@ -7,9 +7,12 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "core/format.h"
+#include "harness/sorted_map.h"
 
 namespace mmcb::harness {
 
@@ -45,7 +48,7 @@ struct Held {
 };
 
 struct State {
-  std::map<Name, Held> named;
+  SortedMap<Name, Held> named;
   std::vector<Value> unnamed;  // added by a call that never returned: the address was not told
 };
 
@@ -92,6 +95,10 @@ class Oracle {
 
   // True for bytes that were once written under this name (or by an add whose address was never told).
   bool was_written(const Name& name, const std::byte* bytes, uint64_t length, Value* value) const;
+  // True for a value that was live at some time since the last sync point but one, be it only until it was rolled back.
+  bool was_live_lately(const Value& value) const;
+  // Every state since the last sync point but one, the call in flight taken as not made and as made.
+  std::vector<State> states_lately() const;
   // True for an address that some add or set returned at some time, other than one undone by a power cut.
   bool was_handed_out(uint64_t address) const { return handed_out_.count(address) != 0; }
 
@@ -111,9 +118,15 @@ class Oracle {
   std::vector<Call> log_;  // since durable_
   uint64_t in_flight_epoch_ = 0;
   std::vector<Change> in_flight_;
+  // Values of calls that were rolled back, since the last sync point and between it and the one before: their entries may
+  // still be whole in the file.
+  void note_undone();
+  std::vector<Value> undone_[2];
   std::map<Name, std::vector<Value>> history_;
   std::vector<Value> unnamed_history_;
-  std::map<uint64_t, uint64_t> handed_out_;  // address, and the epoch of the call
+  void forget_addresses_after(uint64_t epoch);
+  std::unordered_set<uint64_t> handed_out_;
+  std::vector<std::pair<uint64_t, uint64_t>> handed_out_lately_;  // address, and the epoch of the call: not durable yet
 };
 
 }  // namespace mmcb::harness

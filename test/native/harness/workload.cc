@@ -9,40 +9,43 @@ Workload::Workload(const Profile& profile, uint64_t seed, SimulatedDisk& disk, W
 
 void Workload::act() {
   counters_.calls++;
+  mutation.forget_store();
   const uint64_t roll = random_.below(1000);
   const bool crowded = world_.oracle.current().named.size() > profile_.names;
   // One allocation in a while meets a full disk.
   if (profile_.faults && random_.one_in(100)) disk_.fail_allocate_in(1);
-  if (roll < 120) {
-    crowded ? remove() : add();
-  } else if (roll < 380) {
-    update();
-  } else if (roll < 450) {
-    remove();
-  } else if (roll < 600) {
-    crowded ? erase() : set();
-  } else if (roll < 640) {
-    erase();
-  } else if (roll < 700) {
+  uint64_t below = 0;
+  const auto is = [&](uint64_t share) { return roll < (below += share); };
+  if (is(profile_.batches)) {
     batch();
-  } else if (roll < 703) {
+  } else if (is(profile_.clears)) {
     clear();
-  } else if (roll < 880) {
+  } else if (is(profile_.syncs)) {
     sync_notch();
-  } else if (roll < 960) {
+  } else if (is(profile_.compactions)) {
     compaction_notch();
-  } else if (roll < 975) {
-    snapshots_.size() < 3 ? open_snapshot() : close_snapshots();
-  } else if (roll < 985) {
-    check_snapshot();
-  } else if (roll < 990) {
-    close_snapshots();
-  } else if (roll < 994) {
+  } else if (is(profile_.closings)) {
     close_and_open();
-  } else if (roll < 995) {
-    if (profile_.faults) fail_a_sync();
-  } else {
+  } else if (is(profile_.faults ? profile_.failing_syncs : 0)) {
+    fail_a_sync();
+  } else if (is(15)) {
+    snapshots_.size() < 3 ? open_snapshot() : close_snapshots();
+  } else if (is(10)) {
+    check_snapshot();
+  } else if (is(profile_.views)) {
+    view_.pin == nullptr ? open_view() : close_view();
+  } else if (is(10)) {
     verify();
+  } else if (is(70)) {
+    remove();
+  } else if (is(40)) {
+    erase();
+  } else if (is(150)) {
+    crowded ? erase() : set();
+  } else if (is(120)) {
+    crowded ? remove() : add();
+  } else {
+    update();
   }
   disk_.fail_allocate_in(0);
   if (!disk_.violation().empty()) fail("the engine broke a rule of the platform: " + disk_.violation());
@@ -52,7 +55,15 @@ void Workload::act() {
 
 void Workload::open(bool clean) {
   world_.recovering = true;
+  world_.phase = kOpeningPhase;
+  mutation.activity = disk_.size() == 0 ? Activity::kCreating : Activity::kOpening;
+  if (profile_.faults && random_.one_in(30)) {
+    world_.failing = true;
+    disk_.fail_sync_in(random_.between(1, 4));
+  }
   const Status status = Engine::open(platform_, "file", profile_.options, Progress(), &engine_);
+  disk_.fail_sync_in(0);
+  if (!status.ok() && world_.failing) go_down();
   if (!status.ok()) fail(std::string("open() refused: ") + code_name(status.code()) + " " + status.message());
   const RecoveryReport& report = engine_->recovery();
   if (clean && report.status != RecoveryStatus::kClean) fail("a file closed in order did not open as clean");
@@ -65,7 +76,8 @@ void Workload::open(bool clean) {
   world_.oracle.made_durable(stats.durable_epoch);
   epoch_ = stats.open_epoch;
   world_.recovering = world_.syncing = world_.superblock_stored = world_.failing = world_.undone = false;
-  disk_.forget_lost_pages();
+  world_.phase = 0;
+  mutation.activity = Activity::kRunning;
   machine_ = std::make_unique<SyncMachine>(*engine_);
 }
 
@@ -73,14 +85,17 @@ void Workload::abandon() {
   compactor_.reset();
   machine_.reset();
   snapshots_.clear();
+  view_.pin = nullptr;
   engine_.reset();
-  making_room_ = false;
+  making_room_ = in_machine_ = false;
 }
 
 void Workload::close_and_open() {
   close_snapshots();
+  close_view();
   compactor_.reset();
   sync_all();
+  mutation.activity = Activity::kClosing;
   begin_sync(true);
   sync_all();
   machine_.reset();
@@ -100,12 +115,34 @@ void Workload::verify() {
 // ---- Sync points ---------------------------------------------------------------------------------------------------------
 
 void Workload::begin_sync(bool closing) {
+  in_machine_ = true;
   const Status status = machine_->begin(closing);
+  in_machine_ = false;
   if (!status.ok()) fail(std::string("SyncMachine::begin(): ") + code_name(status.code()) + " " + status.message());
   world_.syncing = true;
   world_.syncing_epoch = machine_->epoch();
   world_.superblock_stored = false;
+  world_.phase = static_cast<size_t>(machine_->phase());
   epoch_ = engine_->stats().open_epoch;
+}
+
+Status Workload::step_machine() {
+  if (disk_.sync_begun()) disk_.honour_begun_sync();
+  in_machine_ = true;
+  Status status = machine_->step();
+  in_machine_ = false;
+  world_.phase = static_cast<size_t>(machine_->phase());
+  return status;
+}
+
+bool Workload::sync_beside_call() {
+  using Phase = SyncMachine::Phase;
+  if (in_machine_ || machine_ == nullptr || world_.recovering || world_.failing) return false;
+  const Phase phase = machine_->phase();
+  if (phase != Phase::kDataSync && phase != Phase::kSuperblockStore && phase != Phase::kSuperblockSync) return false;
+  const Status status = step_machine();
+  if (!status.ok()) fail(std::string("SyncMachine::step(): ") + code_name(status.code()) + " " + status.message());
+  return true;
 }
 
 void Workload::sync_notch() {
@@ -114,8 +151,7 @@ void Workload::sync_notch() {
     begin_sync(false);
   } else {
     const uint64_t epoch = machine_->epoch();
-    if (disk_.sync_begun()) disk_.honour_begun_sync();
-    const Status status = machine_->step();
+    const Status status = step_machine();
     if (!status.ok()) fail(std::string("SyncMachine::step(): ") + code_name(status.code()) + " " + status.message());
     if (machine_->phase() == Phase::kIdle) {
       world_.oracle.made_durable(epoch);
@@ -143,11 +179,15 @@ void Workload::fail_a_sync() {
   disk_.fail_sync_in(random_.between(1, 2));
   begin_sync(false);
   Status status;
-  while (status.ok() && machine_->phase() != SyncMachine::Phase::kIdle) status = machine_->step();
+  while (status.ok() && machine_->phase() != SyncMachine::Phase::kIdle) status = step_machine();
   if (status.ok()) fail("a sync point succeeded although the disk failed");
   if (engine_->failure().ok()) fail("failure() is ok after a failed sync");
   Address address;
   if (engine_->add({}, &address).code() != Code::kFailed) fail("a write after a failed sync is not refused");
+  go_down();
+}
+
+void Workload::go_down() {
   Crash crash{Crash::Kind::kFailedSync, Image()};
   disk_.make_evicted_image(&crash.image);
   disk_.die();
@@ -181,6 +221,7 @@ void Workload::compaction_notch() {
 // Everything that can be free is free afterwards.
 void Workload::compact_all() {
   close_snapshots();
+  close_view();
   sync_all();
   compactor_ = std::make_unique<Compactor>(*engine_);
   compactor_->begin(Compactor::Goal::kAll);
@@ -197,6 +238,30 @@ void Workload::compact_all() {
   compactor_.reset();
   begin_sync(false);
   sync_all();
+}
+
+// ---- Readers ----------------------------------------------------------------------------------------------------------------
+
+void Workload::open_view() {
+  Held held;
+  if (!any_name(world_.oracle.current(), &view_.name, &held)) return;
+  ReaderPin* const pin = engine_->pins().add_reader();
+  pin->pin();
+  const Status status = engine_->view(*pin, Address::from_integer(held.address), &view_.bytes);
+  if (!status.ok()) fail(std::string("view(): ") + code_name(status.code()) + " " + status.message());
+  view_.pin = pin;
+  view_.value = held.value;
+}
+
+// Whatever became of the entry and its segment meanwhile.
+void Workload::close_view() {
+  if (view_.pin == nullptr) return;
+  if (!is_value(view_.value, view_.bytes.data(), view_.bytes.size())) {
+    fail("what a pinned reader looks at, " + to_string(view_.name) + ", has changed");
+  }
+  view_.pin->unpin();
+  engine_->pins().remove_reader(view_.pin);
+  view_.pin = nullptr;
 }
 
 // ---- Snapshots -------------------------------------------------------------------------------------------------------------

@@ -25,6 +25,23 @@ struct Profile {
   uint64_t long_value = 2500;  // few reach this
   bool huge_values = true;     // wider than the journal, wider than a segment
   bool faults = true;          // failing syncs, full disks
+  // How often things happen, in thousandths of all calls.
+  uint64_t batches = 60;
+  uint64_t clears = 3;
+  uint64_t syncs = 170;
+  uint64_t compactions = 80;
+  uint64_t failing_syncs = 5;
+  uint64_t closings = 5;
+  uint64_t views = 12;
+  uint64_t long_batches = 20;  // in thousandths of the batches: too long for the journal
+  // What images are taken for, in hundredths of them; the others are those of power cuts.
+  uint64_t kills = 25;
+  uint64_t torn_copies = 10;
+  uint64_t rot = 10;
+  uint64_t restored_copies = 4;
+  uint64_t salvage = 50;  // in hundredths of the damaged ones: opened with recovery 'salvage'
+  uint64_t image_gap = 160;  // steps between two images, at most
+  uint64_t longest_life = 12000;  // steps between two crashes, at most
 };
 
 class Workload {
@@ -35,6 +52,9 @@ class Workload {
   void open(bool clean);
   // Does one thing. Throws Failure; throws Crash{kFailedSync} where the disk failed and the process goes down with it.
   void act();
+  // Inside a call that changes entries: the sync point under way goes on, as its own thread would. Only those phases that
+  // take no lock. False where there is nothing to do.
+  bool sync_beside_call();
   // Throws the engine away after a crash. The disk is dead.
   void abandon();
   // Reads everything and compares.
@@ -44,6 +64,14 @@ class Workload {
   struct Watched {
     Engine::Snapshot snapshot;
     std::vector<std::pair<uint64_t, Value>> versions;  // offset, and what is there
+  };
+
+  // A reader that stays pinned while others go on: what it looks at stays where it is.
+  struct View {
+    ReaderPin* pin = nullptr;  // null: none
+    Name name;
+    Value value;
+    Bytes bytes;
   };
 
   void add();
@@ -60,6 +88,8 @@ class Workload {
   void open_snapshot();
   void check_snapshot();
   void close_snapshots();
+  void open_view();
+  void close_view();
   void close_and_open();
   void fail_a_sync();
 
@@ -69,6 +99,9 @@ class Workload {
   // An address names one entry for good.
   void expect_fresh(uint64_t address) const;
   void begin_sync(bool closing);
+  Status step_machine();
+  // The disk has failed, and the process goes down with it.
+  [[noreturn]] void go_down();
   [[noreturn]] void fail(const std::string& what) const { throw Failure{what, "running engine", Image()}; }
 
   Value fresh_value();
@@ -88,6 +121,8 @@ class Workload {
   std::unique_ptr<Compactor> compactor_;
   bool compaction_waits_ = false;
   std::vector<Watched> snapshots_;
+  View view_;
+  bool in_machine_ = false;
   uint64_t epoch_ = 0;
   uint64_t next_value_ = 1;
   bool making_room_ = false;

@@ -54,6 +54,13 @@ bool Workload::any_name(const State& state, Name* name, Held* held) {
 bool Workload::settle(const Status& status, const std::vector<Change>& changes, const char* what) {
   if (status.ok()) {
     world_.oracle.done(changes);
+    for (const Change& change : changes) {
+      // It may have been changed in place.
+      if (view_.pin == nullptr || change.removed || change.name != view_.name) continue;
+      view_.pin->unpin();
+      engine_->pins().remove_reader(view_.pin);
+      view_.pin = nullptr;
+    }
     return true;
   }
   world_.oracle.refused();
@@ -180,14 +187,17 @@ void Workload::batch() {
   State state = world_.oracle.current();
   std::vector<Change> changes;
   std::vector<BatchOperation> operations;
-  const size_t count = random_.one_in(8) ? random_.between(8, 40) : random_.between(1, 6);
+  size_t count = random_.one_in(8) ? random_.between(8, 40) : random_.between(1, 6);
+  // Its list of stores is an entry of its own then.
+  const bool is_long = random_.below(1000) < profile_.long_batches;
+  if (is_long) count = profile_.options.journal_size / 24 + 8;
   std::vector<std::vector<std::byte>> buffers(count);
   std::vector<std::string> keys(count);
   for (size_t i = 0; i < count; i++) {
     Change change;
     BatchOperation operation;
     Held held;
-    uint64_t roll = random_.below(10);
+    uint64_t roll = is_long && !random_.one_in(4) ? 0 : random_.below(10);
     if (roll >= 3 && roll < 8 && !any_name(state, &change.name, &held)) roll = 0;
     if (roll >= 3 && roll < 8 && held.address == kUnknownAddress) roll = 0;  // set earlier in this batch
     if (roll < 3) {
@@ -211,6 +221,7 @@ void Workload::batch() {
     }
     if (!change.removed) {
       change.value = fresh_value();
+      if (is_long) change.value.length %= 32;
       operation.data = bytes_of(change.value, &buffers[i]);
     }
     if (change.removed) {

@@ -6,14 +6,20 @@
 #include <utility>
 
 #include "core/step.h"
+#include "harness/mutation.h"
 #include "harness/oracle.h"
 #include "harness/simulated_platform.h"
 
 namespace mmcb::harness {
 
+// Where a sync point stands while something else happens: the phases of SyncMachine, and the time inside Engine::open().
+inline constexpr size_t kPhases = 6;
+inline constexpr size_t kOpeningPhase = 5;
+
 // What may be found after a crash: the calls that were made, and how far a sync point has come.
 struct World {
   Oracle oracle;
+  size_t phase = 0;
   bool syncing = false;
   uint64_t syncing_epoch = 0;
   bool superblock_stored = false;  // of the sync point under way: it may be on the disk already
@@ -52,7 +58,20 @@ struct Counters {
   uint64_t calls = 0;
   uint64_t full = 0;
   uint64_t skipped = 0;
-  uint64_t steps[static_cast<size_t>(Step::kCount)] = {};
+  uint64_t restored_copies = 0;
+  uint64_t restored_refused = 0;
+  uint64_t verified = 0;
+  uint64_t syncs_inside_calls = 0;
+  uint64_t backups = 0;
+  uint64_t backup_images = 0;
+  uint64_t swapped = 0;  // images between two swapped stores
+  uint64_t steps[static_cast<size_t>(Step::kCount)][kPhases] = {};
+
+  uint64_t of_step(size_t step) const {
+    uint64_t sum = 0;
+    for (const uint64_t count : steps[step]) sum += count;
+    return sum;
+  }
 
   // All members are counts.
   void add(const Counters& other) {
@@ -85,12 +104,6 @@ class StepListener {
 
 inline StepListener* current_listener = nullptr;
 
-inline void install_step_hook() {
-  step_hook = [](Step step) {
-    if (current_listener != nullptr) current_listener->on_step(step);
-  };
-}
-
 // Another listener (or none) for a scope.
 class ListenerScope {
  public:
@@ -104,6 +117,7 @@ class ListenerScope {
 };
 
 inline const char* name_of(Step step) {
+  if (step == kStoresSwapped) return "between swapped stores";
   static constexpr const char* kNames[] = {
 #define MMCB_STEP_TEXT(name) #name,
       MMCB_STEP_LIST(MMCB_STEP_TEXT)

@@ -1,0 +1,177 @@
+// The command bugs: switches on one deliberate bug of the engine (MMCB_BUG) after the other. Each has to be found from every
+// seed, within a number of images that is a small multiple of what it takes.
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include "harness/runner.h"
+
+namespace mmcb::harness {
+namespace {
+
+// What runs are like that look for one bug: workloads in which it matters, and the images that show it.
+struct Plan {
+  uint64_t cap = 3'000;
+  void (*bias)(Profile&) = nullptr;
+};
+
+void in_process_mode(Profile& p) { p.options.durability = Durability::kProcess; }
+
+void with_little_space(Profile& p) {
+  p.options.initial_size = 3 * kMinSegmentSize;
+  p.compactions = 250;
+  p.clears = 15;
+}
+
+void with_short_lives(Profile& p) {
+  p.longest_life = 600;
+  p.image_gap = 60;
+}
+
+void with_damage(Profile& p) {
+  p.rot = 70;
+  p.salvage = 90;
+  p.syncs = 250;
+}
+
+void with_long_batches(Profile& p) {
+  p.batches = 120;
+  p.long_batches = 300;
+  p.kills = 60;
+}
+
+void with_failing_syncs(Profile& p) {
+  p.failing_syncs = 60;
+  p.longest_life = 3000;
+}
+
+void with_failing_syncs_in_process_mode(Profile& p) {
+  with_failing_syncs(p);
+  in_process_mode(p);
+}
+
+// Everything is removed again and again, and pages are lost.
+void with_clears_and_damage(Profile& p) {
+  p.rot = 80;
+  p.salvage = 20;
+  p.clears = 120;
+  p.names = 5;
+  p.long_batches = 0;
+  p.image_gap = 60;
+}
+
+void with_views(Profile& p) {
+  in_process_mode(p);
+  p.views = 80;
+  p.compactions = 200;
+  p.image_gap = 600;
+}
+
+void with_restarts(Profile& p) {
+  p.longest_life = 1000;
+  p.image_gap = 600;
+}
+
+void with_growth(Profile& p) {
+  with_little_space(p);
+  p.image_gap = 600;
+}
+
+void with_closings(Profile& p) {
+  p.closings = 60;
+  p.kills = 60;
+}
+
+Plan plan_for(Bug bug) {
+  switch (bug) {
+    case Bug::kCompactionFreesSource: return {20'000, with_little_space};
+    case Bug::kScrubNotSynced: return {60'000, with_short_lives};
+    case Bug::kKillRecoveryFreesHeld: return {20'000, with_little_space};
+    case Bug::kSizeBeforeSync: return {60'000, with_growth};
+    case Bug::kSyncingSizeIgnored: return {60'000, with_growth};
+    case Bug::kLostStateTrusted: return {20'000, with_clears_and_damage};
+    case Bug::kGenerationFloorLost: return {5'000, with_restarts};
+    case Bug::kTruncateBeforeSuperblock: return {5'000, with_little_space};
+    case Bug::kFailedPagesNotKept: return {5'000, with_failing_syncs_in_process_mode};
+    case Bug::kZeroMarkAccepted: return {20'000, with_damage};
+    case Bug::kSalvageRevives: return {20'000, with_damage};
+    case Bug::kRedoListNotPublished: return {5'000, with_long_batches};
+    case Bug::kFailureNotMarked: return {10'000, with_failing_syncs};
+    case Bug::kCleanFlagKept: return {5'000, with_closings};
+    case Bug::kTornLeftoversKept: return {300'000, with_short_lives};
+    case Bug::kVoidSegmentsKept: return {20'000, with_short_lives};
+    case Bug::kPinsIgnored: return {10'000, with_views};
+    default: return {};
+  }
+}
+
+Profile profile_for(Bug bug, uint64_t seed) {
+  Profile profile = profile_of_seed(seed);
+  // Some of the bugs are none where durable versions may be overwritten.
+  profile.options.durability = Durability::kInterval;
+  if (const Plan plan = plan_for(bug); plan.bias != nullptr) plan.bias(profile);
+  return profile;
+}
+
+}  // namespace
+
+Profile switch_bug_on(const std::string& name, uint64_t seed) {
+  for (size_t bug = 0; bug < static_cast<size_t>(Bug::kCount); bug++) {
+    if (name != name_of(static_cast<Bug>(bug))) continue;
+    seeded_bugs = uint64_t{1} << bug;
+    return profile_for(static_cast<Bug>(bug), seed);
+  }
+  std::fprintf(stderr, "mmcb_power_cut: there is no bug %s\n", name.c_str());
+  std::exit(2);
+}
+
+int run_bugs(const Arguments& arguments) {
+  uint64_t missed = 0;
+  uint64_t found = 0;
+  const auto begin = std::chrono::steady_clock::now();
+  uint64_t all_images = 0;
+  std::printf("build %s\n%-26s %8s %8s %8s %8s\n", build_hash().c_str(), "bug", "seeds", "median", "max", "cap");
+  for (size_t i = 0; i < static_cast<size_t>(Bug::kCount); i++) {
+    const auto bug = static_cast<Bug>(i);
+    const std::string name = name_of(bug);
+    if (!arguments.wants(name)) continue;
+    const uint64_t cap = arguments.max_images != 0 ? arguments.max_images : plan_for(bug).cap;
+    std::vector<Work> works;
+    for (uint64_t seed = arguments.first_seed; seed <= arguments.last_seed; seed++) {
+      works.push_back([seed, &name, cap, &arguments](Result& result) {
+        const Profile profile = switch_bug_on(name, seed);
+        run_seed(seed, profile, cap, arguments.dump, result);
+      });
+    }
+    std::vector<uint64_t> images;
+    std::string example;
+    std::string not_found;
+    const std::vector<Result> results = run_all(works, arguments.jobs);
+    for (size_t work = 0; work < results.size(); work++) {
+      all_images += results[work].counters.images;
+      if (!results[work].failed) {
+        not_found += " " + std::to_string(arguments.first_seed + work);
+        continue;
+      }
+      images.push_back(results[work].counters.images);
+      example = results[work].text;
+    }
+    std::sort(images.begin(), images.end());
+    std::printf("%-26s %4zu/%-3zu %8llu %8llu %8llu  %.120s\n", name.c_str(), images.size(), works.size(),
+                printable(images.empty() ? 0 : images[images.size() / 2]), printable(images.empty() ? 0 : images.back()),
+                printable(cap), example.c_str());
+    if (not_found.empty()) {
+      found++;
+    } else {
+      missed++;
+      std::printf("%-26s NOT FOUND from seeds%s; again: mmcb_power_cut --replay SEED --images %llu --bug %s\n", "",
+                  not_found.c_str(), printable(cap), name.c_str());
+    }
+    std::fflush(stdout);
+  }
+  std::printf("bugs: %llu seeds each, %llu images, %.1f s\n", printable(arguments.seeds()), printable(all_images),
+              since(begin));
+  return print_verdict(found, missed);
+}
+
+}  // namespace mmcb::harness
