@@ -146,6 +146,8 @@ Status Engine::create(const std::string& path, bool sync_directory) {
   for (int i = 0; i < 2; i++) {
     if (Status status = SyncMachine(*this).run(); !status.ok()) return undo(status);
   }
+  // Not before: a creation that is cut short leaves zeros, and is known by them.
+  store64(volume_.at(kStateFailed), kNotFailedMark);
   if (!volatile_ && sync_directory) MMCB_TRY(platform_.sync_directory_of(path));
   const uint64_t initial =
       options_.max_size == 0 ? options_.initial_size : std::min(options_.initial_size, options_.max_size);

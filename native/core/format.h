@@ -91,11 +91,12 @@ SuperblockVerdict decode(const std::byte* bytes, Superblock* superblock);
 
 // ---- State page: words kept up to date by stores in place; trusted only when the page cache survived ------------------
 
-inline constexpr uint64_t kStateDigest = kStateOffset + 0;       // running digest of the live set
-inline constexpr uint64_t kStateDigestNext = kStateOffset + 8;   // what it will be after the change under way
-inline constexpr uint64_t kStateFailed = kStateOffset + 16;      // kFailedMark after a failed sync
-inline constexpr uint64_t kStateGeneration = kStateOffset + 24;  // highest generation handed out
-inline constexpr uint64_t kFailedMark = 0x6465'6c69'6166'2121;   // "!!failed"
+inline constexpr uint64_t kStateDigest = kStateOffset + 0;         // running digest of the live set
+inline constexpr uint64_t kStateDigestNext = kStateOffset + 8;     // what it will be after the change under way
+inline constexpr uint64_t kStateFailed = kStateOffset + 16;        // kFailedMark after a failed sync, else the other
+inline constexpr uint64_t kStateGeneration = kStateOffset + 24;    // highest generation handed out
+inline constexpr uint64_t kFailedMark = 0x6465'6c69'6166'2121;     // "!!failed"
+inline constexpr uint64_t kNotFailedMark = 0x646e'756f'7321'2121;  // "!!!sound"; not 0: that says that the page is lost
 
 // ---- Marks: 8 bytes for each entry and each segment: is it live, and if not, since when ---------------------------------
 

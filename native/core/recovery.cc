@@ -143,7 +143,9 @@ Status Recovery::decide() {
     replay_journal_ = Journal::is_armed(e.volume_.at(0));
     Journal::replay(e.volume_.at(0), e.volume_.size(), superblock_);
     MMCB_TRY(scan(Reading::kNewest));
-    if (matches_running()) {
+    // Nothing live has the digest 0, and so has a state page that was lost to zeros.
+    const bool page_lost = count_ == 0 && load64(e.volume_.at(kStateFailed)) != kNotFailedMark;
+    if (matches_running() && !page_lost) {
       report.status = RecoveryStatus::kReplayed;
       return Status();
     }
@@ -398,7 +400,7 @@ Status Recovery::apply() {
   };
   if (status != RecoveryStatus::kSalvaged) settle_digest();
   store64(e.volume_.at(kStateGeneration), e.stored_generation_);
-  store64(e.volume_.at(kStateFailed), 0);
+  store64(e.volume_.at(kStateFailed), kNotFailedMark);
   MMCB_STEP(kRecoveryStateWritten);
   if (read_only) return Status();
   for (uint32_t i = 0; i < e.segments_.count(); i++) e.end_if_empty(i);
