@@ -26,6 +26,10 @@ bool is_newer(const EntryHeader& a, const EntryHeader& b) {
 Status Recovery::run() {
   MMCB_TRY(read_superblock());
   MMCB_TRY(decide());
+  if (highest_epoch_ + 1 >= kMaxEpoch && !engine_.options_.read_only) {
+    return Status(Code::kFull,
+                  engine_.path_ + " has used up its 2^40 epochs; open it with readOnly and copy it with backup()");
+  }
   // It may have been the newer one: then this is the sync point before.
   if (other_superblock_damaged_) note_damage(kSuperblockOffset[(superblock_.sequence + 1) & 1]);
   engine_.recovery_.entries = count_;
@@ -236,37 +240,46 @@ Status Recovery::scan_segment(uint32_t index, const SegmentHeader& header, const
   Status status;
   const uint64_t run_end =
       e.segments_.offset_of(index) + static_cast<uint64_t>(header.run_length) * superblock_.segment_size;
-  const WalkEnd end = walk_run(context_, index, header, ~0ull, [&](const WalkedEntry& entry) {
+  uint64_t used = 0;
+  uint32_t ordinals = 0;
+  WalkEnd end = walk_run(context_, index, header, ~0ull, [&](const WalkedEntry& entry) {
     const EntryHeader& h = entry.header;
     note_epoch(h.epoch);
     if (entry.mark.valid) note_epoch(entry.mark.end_epoch);
     if (h.epoch > limit) {
       plan_.void_entries.push_back(entry.offset);
+      used = std::max(used, entry.offset + h.total_size() - e.segments_.offset_of(index));
+      ordinals = std::max(ordinals, h.ordinal + 1u);
       e.recovery_.discarded++;
-      return;
+      // It will be gone: the walk has to go on as the next one will.
+      return false;
     }
-    if (h.kind == Kind::kRedoList || !status.ok()) return;
+    if (h.kind == Kind::kRedoList || !status.ok()) return true;
     if (h.slot >= slot_limit_) {
       note_damage(entry.offset);
-      return;
+      return true;
     }
     if (!entry.mark.valid) {
       // Whether it was live is not known, and guessing could bring back what was deleted.
       note_damage(entry.offset);
       status = e.slots_.note_dead(h.address());
-      return;
+      return true;
     }
     const bool dead = entry.mark.end_epoch != 0 && (entry.mark.end_epoch <= limit || MMCB_BUG(kEndMarkWithoutEpoch));
     if (dead) {
       status = e.slots_.note_dead(h.address());
-      return;
+      return true;
     }
     if (entry.mark.end_epoch != 0) {
       plan_.revived.push_back(
           {mark_offset(run_end, h.ordinal), encode_mark(e.seed_, index, header.incarnation, h.ordinal, 0)});
     }
     status = take_live(index, entry);
+    return true;
   });
+  // What goes keeps its place all the same.
+  end.used = std::max(end.used, used);
+  end.ordinals = std::max(end.ordinals, ordinals);
   if (header.run_length == 1) find_torn(index, end);
   e.segments_.rebuild_used(index, header, end.used, end.ordinals);
   if (salvaging_) {
@@ -316,8 +329,9 @@ Status Recovery::take_live(uint32_t segment, const WalkedEntry& entry) {
     digest_ -= digest_of(old);
     count_--;
   }
-  if (salvaging_ && h.kind != Kind::kPlain) {
-    // A key that was removed and added again, with the mark of the removal lost: the later one counts.
+  if (h.kind != Kind::kPlain) {
+    // A key that was removed and added again, with the mark of the removal lost: the later one counts. (Where nothing is
+    // lost there is no such thing; in a forged file it would leave two cells of one key in the index.)
     const uint64_t rival = e.find_offset({h.kind, key});
     if (rival != 0) {
       const EntryHeader old = decode_entry_header(context_.base + rival);

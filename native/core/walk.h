@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "core/format.h"
 #include "core/stores.h"
@@ -38,6 +39,17 @@ struct WalkContext {
   uint64_t head = 0;
 };
 
+// Whether a key of this size can belong to an entry of this kind. Kinds not in use have none.
+inline bool key_fits(Kind kind, uint16_t key_size) {
+  switch (kind) {
+    case Kind::kPlain:
+    case Kind::kRedoList: return key_size == 0;
+    case Kind::kIntKey: return key_size == 8;
+    case Kind::kStringKey: return true;
+  }
+  return false;
+}
+
 // True when the bytes at `offset` are a whole entry that may stand there.
 inline bool entry_holds(const WalkContext& context, uint64_t offset, uint64_t run_end, uint32_t incarnation,
                         uint32_t lowest_ordinal, EntryHeader* header) {
@@ -47,7 +59,8 @@ inline bool entry_holds(const WalkContext& context, uint64_t offset, uint64_t ru
   std::byte bytes[EntryHeader::kSize];
   copy_out(bytes, at, sizeof bytes);
   *header = decode_entry_header(bytes);
-  if (header->ordinal < lowest_ordinal || header->kind > Kind::kRedoList || header->data_size > header->capacity)
+  if (header->ordinal < lowest_ordinal || !key_fits(header->kind, header->key_size) ||
+      header->data_size > header->capacity)
     return false;
   // An entry takes a header at least: ordinals cannot run ahead of the space they stand for.
   const uint64_t run_start = offset - (offset - context.head) % context.segment_size;
@@ -61,7 +74,8 @@ inline bool entry_holds(const WalkContext& context, uint64_t offset, uint64_t ru
 }
 
 // Visits the entries of the run that starts at segment `first`, up to `limit` (an offset in the file; ~0: the whole run).
-// `visit(const WalkedEntry&)` is called in order of offset.
+// `visit(const WalkedEntry&)` is called in order of offset. If it returns false, the walk goes on as if no entry stood
+// there: what lies within its bytes is seen as well.
 template <typename Visit>
 WalkEnd walk_run(const WalkContext& context, uint32_t first, const SegmentHeader& segment, uint64_t limit,
                  Visit&& visit) {
@@ -78,17 +92,22 @@ WalkEnd walk_run(const WalkContext& context, uint32_t first, const SegmentHeader
       at = entry_start(at + 8);
       continue;
     }
+    entry.offset = at;
+    entry.mark = decode_mark(load64(context.base + mark_offset(run_end, entry.header.ordinal)), context.seed, first,
+                             segment.incarnation, entry.header.ordinal);
+    if constexpr (std::is_void_v<decltype(visit(entry))>) {
+      visit(entry);
+    } else if (!visit(entry)) {
+      at = entry_start(at + 8);
+      continue;
+    }
     if (at != entry_start(behind)) {
       end.skipped += at - behind;
       if (end.first_skip == 0) end.first_skip = behind;
     }
-    entry.offset = at;
-    entry.mark = decode_mark(load64(context.base + mark_offset(run_end, entry.header.ordinal)), context.seed, first,
-                             segment.incarnation, entry.header.ordinal);
     behind = at + entry.header.total_size();
     end.ordinals = entry.header.ordinal + 1u;
     end.used = behind - start;
-    visit(entry);
     at = entry_start(behind);
   }
   return end;
