@@ -16,6 +16,7 @@ const steps = [
   ['npm test', ['native', 'js', 'crash'], () => run(npm, ['test', '--silent']).then(({ code }) => code)],
   ['ASan and UBSan', ['asan'], () => script('test:asan')],
   ['TSan', ['tsan'], () => script('test:tsan')],
+  ['fuzzing', ['fuzz'], () => script('test:fuzz')],
   ['package', ['package'], () => script('test:package')],
 ];
 

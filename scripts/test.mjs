@@ -1,5 +1,5 @@
 // npm test: sets up what is missing, runs the suites and ends with one line that adds them up.
-//   node scripts/test.mjs [native] [js] [asan] [tsan] [crash] [-- arguments]     no name: native, js and crash
+//   node scripts/test.mjs [native] [js] [asan] [tsan] [crash] [fuzz] [-- arguments]     no name: native, js and crash
 // Arguments after `--` go to the suite, when there is one: `npm run test:js -- -t compaction`.
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,6 +11,7 @@ const suites = {
   asan: (args) => native('native-address-undefined', ['--sanitize', 'address,undefined', ...args]),
   tsan: (args) => native('native-thread', ['--sanitize', 'thread', ...args]),
   js: (args) => vitest('js', args),
+  fuzz: (args) => script('fuzz', 'scripts/fuzz.mjs', args),
   // Power cuts are simulated in native code; kill -9 needs real processes, so it is driven from JavaScript.
   crash: async () =>
     addCounts([await powerCuts(randomCuts), await powerCuts(seededBugs), await kills(), await vitest('crash')]),

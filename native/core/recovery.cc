@@ -19,6 +19,10 @@ constexpr uint64_t kSlotAllowance = 4096;
 Status Recovery::run() {
   MMCB_TRY(read_superblock());
   MMCB_TRY(decide());
+  if (highest_epoch_ + 1 >= kMaxEpoch && !engine_.options_.read_only) {
+    return Status(Code::kFull,
+                  engine_.path_ + " has used up its 2^40 epochs; open it with readOnly and copy it with backup()");
+  }
   if (other_superblock_damaged_) {
     // It may have been the newer one: then this is the sync point before.
     Damage damage;

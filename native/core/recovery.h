@@ -16,6 +16,7 @@
 // Thread safety: used by one thread, before the engine is shared.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -41,6 +42,21 @@ class Recovery final : private WalkInterrupt {
     kExclude,  // entries without a mark are not live, segments without a header are free
     kInclude,  // both are taken as if nothing had happened to them: right, if the digest says so
     kSalvage,  // segments without a header are read, entries without a mark are not live
+  };
+
+  // Entries that will be gone. The walk has to go on within them as the next one will, and they keep their place.
+  struct Refused {
+    uint64_t used = 0;
+    uint32_t ordinals = 0;
+
+    void add(const WalkedEntry& entry, uint64_t run_start) {
+      used = std::max(used, entry.offset + entry.header.total_size() - run_start);
+      ordinals = std::max(ordinals, entry.header.ordinal + 1u);
+    }
+    void keep_place(WalkEnd* end) const {
+      end->used = std::max(end->used, used);
+      end->ordinals = std::max(end->ordinals, ordinals);
+    }
   };
 
   // recovery.cc: the decision

@@ -77,8 +77,14 @@ void Recovery::apply_to_segment(uint32_t index) {
     store64(its_place, trailer);
     MMCB_STEP(kRecoveryScrubbed);
   }
-  const WalkEnd end = walk_run(context_, index, header, ~0ull,
-                               [&](const WalkedEntry& entry) { apply_to_entry(index, run_end, entry); });
+  Refused refused;
+  WalkEnd end = walk_run(context_, index, header, ~0ull, [&](const WalkedEntry& entry) {
+    apply_to_entry(index, run_end, entry);
+    if (entry.header.epoch <= limit_) return true;
+    refused.add(entry, e.segments_.offset_of(index));
+    return false;
+  });
+  refused.keep_place(&end);
   // A power cut can leave the header of an entry that was written after E on the disk, and not all of its data: no entry,
   // today. But what is appended here next may be the same data again, in the same place (compaction does just that), and a
   // power cut under it could then complete the old header, of an epoch that counts as durable by then. So it has to go.

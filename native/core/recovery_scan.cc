@@ -118,13 +118,18 @@ Status Recovery::scan_segment(uint32_t index, const SegmentHeader& header, const
   if (mark.valid && mark.end_epoch != 0) needs_apply(index);
 
   Status status;
-  const WalkEnd end = walk_run(
+  Refused refused;
+  WalkEnd end = walk_run(
       context_, index, header, ~0ull,
       [&](const WalkedEntry& entry) {
         if (status.ok()) status = scan_entry(index, run_end, entry);
+        if (entry.header.epoch <= limit_) return true;
+        refused.add(entry, start);
+        return false;
       },
       [&](const WalkGap& gap) { examine(index, header, gap, false); });
   if (aborted_) return status;
+  refused.keep_place(&end);
   if (header.run_length == 1 && !MMCB_BUG(kTornLeftoversKept))
     find_torn(index, end.used, end.ordinals, [&](uint64_t) { needs_apply(index); });
   examine_tail(index, header, end);
@@ -202,8 +207,9 @@ Status Recovery::take_live(uint32_t segment, const WalkedEntry& entry) {
     }
     drop_live(old, other);
   }
-  if (doubt_ != Doubt::kExclude && h.kind != Kind::kPlain) {
-    // A key that was removed and added again, with the mark of the removal lost: the later one counts.
+  if (h.kind != Kind::kPlain) {
+    // A key that was removed and added again, with the mark of the removal lost: the later one counts. (Where nothing is
+    // lost there is no such thing; in a forged file it would leave two cells of one key in the index.)
     const uint64_t rival = e.find_offset({h.kind, key});
     if (rival != 0) {
       const EntryHeader old = decode_entry_header(context_.base + rival);

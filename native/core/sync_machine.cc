@@ -92,7 +92,12 @@ Status SyncMachine::step() {
       constexpr size_t kBody = Superblock::kSize - sizeof(uint32_t);
       uint32_t crc;
       std::memcpy(&crc, bytes + kBody, sizeof crc);
-      store32(at + kBody, 0);
+      // Where there was damage before, it is damage until the new one stands: nobody may have been told of it yet.
+      Superblock there;
+      const SuperblockVerdict verdict = decode(at, &there);
+      const bool damaged = verdict == SuperblockVerdict::kDamaged ||
+                           (verdict == SuperblockVerdict::kForeign && superblock_.sequence > 2);
+      store32(at + kBody, !damaged ? 0 : crc == 1 ? 2 : crc ^ 1);
       copy_in(at, bytes, kFileMagic.size());
       MMCB_STEP(kSuperblockHalf);
       copy_in(at + kFileMagic.size(), bytes + kFileMagic.size(), kBody - kFileMagic.size());

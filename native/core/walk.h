@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 #include "core/checksum.h"
@@ -72,6 +73,17 @@ inline bool checksum_holds(const WalkContext& context, const EntryHeader& header
   return header.crc == (crc == 0 ? 1 : crc);
 }
 
+// Whether a key of this size can belong to an entry of this kind. Kinds not in use have none.
+inline bool key_fits(Kind kind, uint16_t key_size) {
+  switch (kind) {
+    case Kind::kPlain:
+    case Kind::kRedoList: return key_size == 0;
+    case Kind::kIntKey: return key_size == 8;
+    case Kind::kStringKey: return true;
+  }
+  return false;
+}
+
 // True when the bytes at `offset` are a whole entry that may stand there.
 inline bool entry_holds(const WalkContext& context, uint64_t offset, uint64_t run_end, uint32_t incarnation,
                         uint32_t lowest_ordinal, EntryHeader* header) {
@@ -81,7 +93,7 @@ inline bool entry_holds(const WalkContext& context, uint64_t offset, uint64_t ru
   std::byte bytes[EntryHeader::kSize];
   copy_out(bytes, at, sizeof bytes);
   *header = decode_entry_header(bytes);
-  if (header->ordinal < lowest_ordinal || header->kind > Kind::kRedoList || header->data_size > header->capacity)
+  if (header->ordinal < lowest_ordinal || !key_fits(header->kind, header->key_size) || header->data_size > header->capacity)
     return false;
   // An entry takes a header at least: ordinals cannot run ahead of the space they stand for.
   const uint64_t run_start = offset - (offset - context.head) % context.segment_size;
@@ -95,14 +107,16 @@ inline bool entry_holds(const WalkContext& context, uint64_t offset, uint64_t ru
 
 // Visits the entries of the run that starts at segment `first`, up to `limit` (an offset in the file; ~0: the whole run).
 // `visit(const WalkedEntry&)` is called in order of offset, `gap(const WalkGap&)` for each place before a whole entry that
-// holds none.
+// holds none. If `visit` returns false, the walk goes on as if no entry stood there: what lies within its bytes is seen as
+// well.
 template <typename Visit, typename Gap>
 WalkEnd walk_run(const WalkContext& context, uint32_t first, const SegmentHeader& segment, uint64_t limit,
                  Visit&& visit, Gap&& gap) {
   const uint64_t start = context.head + static_cast<uint64_t>(first) * context.segment_size;
   const uint64_t run_end = start + static_cast<uint64_t>(segment.run_length) * context.segment_size;
   WalkEnd end{kSegmentHeaderSize, 0};
-  uint64_t behind = start + kSegmentHeaderSize;  // of the last whole entry
+  uint64_t behind = start + kSegmentHeaderSize;  // the last whole entry, refused ones included; likewise
+  uint32_t next_ordinal = 0;
   // Headers lie in the first segment of a run, whatever its length.
   const uint64_t last_start = start + context.segment_size - EntryHeader::kSize;
   for (uint64_t at = entry_start(behind); at <= last_start && at < limit;) {
@@ -112,15 +126,25 @@ WalkEnd walk_run(const WalkContext& context, uint32_t first, const SegmentHeader
       at = entry_start(at + 8);
       continue;
     }
-    if (at != entry_start(behind)) gap(WalkGap{behind, at, end.ordinals, entry.header.ordinal});
     entry.offset = at;
     entry.mark = decode_mark(load64(context.base + mark_offset(run_end, entry.header.ordinal)), context.seed, first,
                              segment.incarnation, entry.header.ordinal);
-    behind = at + entry.header.total_size();
+    if (at > entry_start(behind)) gap(WalkGap{behind, at, next_ordinal, entry.header.ordinal});
+    behind = std::max(behind, at + entry.header.total_size());
+    next_ordinal = std::max(next_ordinal, entry.header.ordinal + 1u);
+    bool taken = true;
+    if constexpr (std::is_void_v<decltype(visit(entry))>) {
+      visit(entry);
+    } else {
+      taken = visit(entry);
+    }
+    if (!taken) {
+      at = entry_start(at + 8);
+      continue;
+    }
     end.ordinals = entry.header.ordinal + 1u;
-    end.used = behind - start;
-    visit(entry);
-    at = entry_start(behind);
+    end.used = at + entry.header.total_size() - start;
+    at = entry_start(start + end.used);
   }
   return end;
 }

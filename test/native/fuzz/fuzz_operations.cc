@@ -1,0 +1,16 @@
+// libFuzzer's entry points of the operations target.
+#include "fuzz/mutate.h"
+#include "fuzz/operations_target.h"
+
+extern "C" int LLVMFuzzerInitialize(int*, char***) {
+  mmcb::fuzz::switch_on_bug();
+  return 0;
+}
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  return mmcb::fuzz::guarded(mmcb::fuzz::run_operations, data, size);
+}
+
+extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max_size, unsigned seed) {
+  return mmcb::fuzz::mutate_records(data, size, max_size, seed, mmcb::fuzz::kOperationsHeader, mmcb::fuzz::kOperation);
+}
