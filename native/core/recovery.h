@@ -38,7 +38,7 @@ class Recovery {
   // Stores that make the file say what the scan decided.
   struct Plan {
     std::vector<uint64_t> void_entries;   // checksums to zero: written after E
-    std::vector<uint64_t> void_segments;  // headers to zero: taken into use after E
+    std::vector<uint64_t> void_segments;  // headers to zero: taken into use after E, or not to be believed
     std::vector<MarkStore> revived;       // marks to set back to live: ended after E
     std::vector<uint64_t> superseded;     // entries to end: an older version that was still unmarked
   };
@@ -49,6 +49,7 @@ class Recovery {
   Status decide();
   Status scan(Reading reading);
   Status scan_segment(uint32_t index, const SegmentHeader& header, const Mark& mark, uint64_t limit);
+  bool settle_run(uint32_t first, const SegmentHeader& run);
   void find_torn(uint32_t index, const WalkEnd& end);
   Status take_live(uint32_t segment, const WalkedEntry& entry);
   void note_epoch(uint64_t epoch);
