@@ -38,6 +38,9 @@ export const copyDisk = (from, to) => must('cp', '--sparse=always', '--reflink=a
 const WORDS = ['ready', 'begun', 'durable'];
 
 export class Machine {
+  /** The one that runs. */
+  static current;
+
   #process;
   #ended = false;
 
@@ -61,6 +64,7 @@ export class Machine {
     args.push('con=null', 'con0=null,fd:1', ...disks.map((disk, i) => `ubd${'ab'[i]}=${disk}`));
     this.#process = spawn('linux.uml', args, { stdio: ['ignore', output, output], detached: true });
     closeSync(output);
+    Machine.current = this;
     this.exit = new Promise((resolve) => {
       this.#process.once('close', (code) => {
         this.#ended = true;
@@ -106,9 +110,13 @@ export class Machine {
   }
 
   async kill() {
-    if (this.#ended) return;
-    this.#signal(this.#processes(), 'SIGKILL');
+    this.killNow();
     await this.exit;
+  }
+
+  /** The same, without waiting. */
+  killNow() {
+    if (!this.#ended) this.#signal(this.#processes(), 'SIGKILL');
   }
 
   #signal(processes, signal) {

@@ -15,7 +15,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { must as build, countsLine, fail, root, works, writeReport } from '../../../scripts/lib/run.mjs';
-import { mounted, must, whatIsMissing } from './machine.mjs';
+import { Machine, mounted, must, whatIsMissing } from './machine.mjs';
 import { modes, whatModeNeeds } from './modes.mjs';
 
 const { values } = parseArgs({
@@ -102,6 +102,11 @@ class Rig {
     );
   }
 
+  cleanUp() {
+    if (readFileSync('/proc/mounts', 'utf8').includes(` ${this.mount} `)) must('umount', this.mount);
+    rmSync(folder, { recursive: true, force: true });
+  }
+
   summary() {
     const { cuts, boots, tooEarly, undone, found, writes } = this.counts;
     const opened = [...found].map(([status, count]) => `${count} ${status}`).join(', ');
@@ -152,6 +157,13 @@ async function main() {
   await build('cmake', 'cmake', ['-S', '.', '-B', buildFolder, ...options]);
   await build('native build', 'cmake', ['--build', buildFolder, '--parallel', '2', '--target', 'mmcb_real_kernel']);
   const rig = new Rig();
+  for (const signal of ['SIGINT', 'SIGTERM']) {
+    process.once(signal, () => {
+      Machine.current?.killNow();
+      rig.cleanUp();
+      process.exit(1);
+    });
+  }
   mkdirSync(rig.mount, { recursive: true });
   try {
     await modes[mode](rig, cuts);
@@ -162,8 +174,7 @@ async function main() {
     report({ passed: 0, failed: 1 });
     throw error;
   } finally {
-    if (readFileSync('/proc/mounts', 'utf8').includes(` ${rig.mount} `)) must('umount', rig.mount);
-    rmSync(folder, { recursive: true, force: true });
+    rig.cleanUp();
   }
 }
 

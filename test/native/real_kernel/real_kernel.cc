@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -226,7 +227,13 @@ void eio_round(const std::string& path, uint64_t seed, uint64_t* calls, const ch
     tally->remounted++;
   }
   std::unique_ptr<Engine> engine;
-  must(Engine::open(posix_platform(), path, options, Progress(), &engine), "opening after a failed sync");
+  Status status = Engine::open(posix_platform(), path, options, Progress(), &engine);
+  if (!status.ok() && status.system_error() == EROFS) {  // it gave up only now
+    shell(commands[2]);
+    tally->remounted++;
+    status = Engine::open(posix_platform(), path, options, Progress(), &engine);
+  }
+  must(status, "opening after a failed sync");
   State state;
   n = check_open(*engine, 1, durable, i, &state);
   if (engine->recovery().status == RecoveryStatus::kReplayed) die("the page cache was trusted after a failed sync");
