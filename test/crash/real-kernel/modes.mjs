@@ -12,10 +12,11 @@ const MODULES = () => {
   const folder = '/usr/lib/uml/modules';
   return join(folder, readdirSync(folder)[0], 'kernel/drivers/md');
 };
-/** A device of the device mapper, called `name`, at /run/<name>; `tables`: what makes its table, from $SIZE. */
-const deviceMapper = (module, name, table) =>
+/** A device of the device mapper at /run/<name>; `table`: one line, in which $SIZE is the size of the disk. */
+const deviceMapper = (modules, name, table) =>
   [
-    `insmod ${MODULES()}/dm-mod.ko; insmod ${MODULES()}/${module}.ko; mkdir -p /run/udev /run/lvm`,
+    ...modules.map((module) => `insmod ${MODULES()}/${module}.ko`),
+    'mkdir -p /run/udev /run/lvm',
     'SIZE=$(blockdev --getsz /dev/ubda)',
     `dmsetup create ${name} --noudevsync --noudevrules --table "${table}" || echo FAILED: no device`,
     `mknod /run/${name} b $(cat /sys/block/dm-0/dev | tr : ' ')`,
@@ -110,7 +111,7 @@ async function logWrites(rig, cuts) {
     must('truncate', '-s', '0', log);
     must('truncate', '-s', '2G', log);
     const script = [
-      deviceMapper('dm-log-writes', 'logged', '0 $SIZE log-writes /dev/ubda /dev/ubdb'),
+      deviceMapper(['dm-mod', 'dm-log-writes'], 'logged', '0 $SIZE log-writes /dev/ubda /dev/ubdb'),
       `mount -t ${rig.fs} /run/logged ${rig.mount} || echo FAILED: no disk`,
       EAGER,
       `${writer(rig, rig.folder, 0, `--ack-in ${rig.mount}/acknowledged`)} & WRITER=$!`,
@@ -146,22 +147,26 @@ async function logWrites(rig, cuts) {
   }
 }
 
-/** The disk refuses writes under a sync, and is well again afterwards: `cuts` rounds of it in one boot for each fifty. */
+/**
+ * The blocks of the file fail under a sync, and are well again afterwards: fifty rounds of it in one boot. The file system's
+ * own blocks do not fail: with failing metadata ext4 (6.1) has been seen to lose blocks that were synced with success later.
+ * The engine notices that, but nobody can be exact on top of it.
+ */
 async function flakey(rig, cuts) {
   const disk = join(rig.folder, 'disk.img');
   while (rig.counts.cuts < cuts) {
     firstDisk(rig, disk, false);
     const rounds = Math.min(50, cuts - rig.counts.cuts);
-    const table = (text) =>
-      `dmsetup suspend --noudevsync --nolockfs flakey && dmsetup load flakey --table "0 $SIZE ${text}" && ` +
+    const table = (what) =>
+      `dmsetup suspend --noudevsync --nolockfs flakey && dmsetup load flakey ${what} && ` +
       'dmsetup resume --noudevsync flakey';
     const mount = `mount -t ${rig.fs} /run/flakey ${rig.mount}`;
     const script = [
-      deviceMapper('dm-flakey', 'flakey', '0 $SIZE linear /dev/ubda 0'),
+      deviceMapper(['dm-mod'], 'flakey', '0 $SIZE linear /dev/ubda 0'),
       `${mount} || echo FAILED: no disk`,
       'export SIZE',
-      `${rig.program} eio ${rig.mount}/store ${rig.boot.seed} ${rounds} '${table('flakey /dev/ubda 0 0 3600 1 error_writes')}' ` +
-        `'${table('linear /dev/ubda 0')}' 'umount ${rig.mount} && ${mount}' ${rig.bugs}`,
+      `${rig.program} eio ${rig.mount}/store ${rig.boot.seed} ${rounds} $SIZE '${table('/run/table')}' ` +
+        `'${table('--table "0 $SIZE linear /dev/ubda 0"')}' 'umount ${rig.mount} && ${mount}' ${rig.bugs}`,
     ];
     rig.counts.boots++;
     const machine = new Machine({ folder: rig.folder, disks: [disk], script: script.join('\n') });

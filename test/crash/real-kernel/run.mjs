@@ -6,7 +6,7 @@
 //   freeze      the machine stands still while its disk is copied, again and again
 //   kill        kill -9 of the machine, and the next one boots from its disk
 //   log-writes  all writes are logged (dm-log-writes); images of cuts between any two of them, unflushed ones lost or torn
-//   flakey      the disk fails under a sync (dm-flakey): EIO, and pages that are clean and were never written
+//   flakey      the file's blocks fail under a sync (device mapper): EIO, and pages that are clean and were never written
 //
 // It needs root, user-mode-linux, loop devices; the last two modes dmsetup and kmod. --bug switches a seeded bug on, which
 // must be found. Ends at the first failure, with the image kept. The last line is `N passed, N failed, N skipped`.

@@ -8,11 +8,15 @@
 //   mmcb_real_kernel check FILE SEED LEAST MOST
 //       outside: opens the file as after a power cut. It must hold the state after n calls, LEAST <= n <= MOST; it must
 //       verify, take more calls, close, and open again. Prints "ok N STATUS EPOCH".
-//   mmcb_real_kernel eio FILE SEED ROUNDS FAIL HEAL REMOUNT
-//       inside: three shell commands make the disk refuse writes, accept them again, and mount it afresh.
+//   mmcb_real_kernel eio FILE SEED ROUNDS SECTORS FAIL HEAL REMOUNT
+//       inside: three shell commands make the disk refuse what is written to the file, accept it again, and mount it
+//       afresh. FAIL finds a table for the device mapper in /run/table, for a disk of so many sectors at /dev/ubda.
 //
 // --bugs MASK switches seeded bugs on (core/step.h). Exit code: 0 all is well; 1 a failure; 2 wrong use.
 #include <fcntl.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +25,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -181,6 +186,42 @@ void shell(const std::string& command) {
   }
 }
 
+// The file's blocks fail, nothing else does: what a file system makes of failing metadata is not the question.
+void write_table(const std::string& path, uint64_t sectors) {
+  constexpr uint32_t kMost = 1000;
+  std::vector<uint64_t> space(sizeof(struct fiemap) / 8 + kMost * sizeof(struct fiemap_extent) / 8 + 1);
+  auto* const map = reinterpret_cast<struct fiemap*>(space.data());
+  map->fm_length = FIEMAP_MAX_OFFSET;
+  map->fm_flags = FIEMAP_FLAG_SYNC;
+  map->fm_extent_count = kMost;
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || ::ioctl(fd, FS_IOC_FIEMAP, map) != 0 || map->fm_mapped_extents == kMost) die("FIEMAP");
+  ::close(fd);
+  std::map<uint64_t, uint64_t> bad;
+  for (uint32_t i = 0; i < map->fm_mapped_extents; i++) {
+    bad[map->fm_extents[i].fe_physical / kSector] = map->fm_extents[i].fe_length / kSector;
+  }
+  std::FILE* const table = std::fopen("/run/table", "w");
+  if (table == nullptr) die("/run/table");
+  uint64_t at = 0;
+  const auto piece = [&](uint64_t length, bool fails) {
+    if (length == 0) return;
+    std::fprintf(table, "%llu %llu ", printable(at), printable(length));
+    if (fails) {
+      std::fprintf(table, "error\n");
+    } else {
+      std::fprintf(table, "linear /dev/ubda %llu\n", printable(at));
+    }
+    at += length;
+  };
+  for (const auto& [start, length] : bad) {
+    piece(start - at, false);
+    piece(length, true);
+  }
+  piece(sectors - at, false);
+  std::fclose(table);
+}
+
 struct EioTally {
   uint64_t failed_syncs = 0;
   uint64_t remounted = 0;
@@ -188,7 +229,8 @@ struct EioTally {
 };
 
 // One round: what was flushed survives, what was not is gone or there as a whole; the store refuses to go on.
-void eio_round(const std::string& path, uint64_t seed, uint64_t* calls, const char* const* commands, EioTally* tally) {
+void eio_round(const std::string& path, uint64_t seed, uint64_t sectors, uint64_t* calls, const char* const* commands,
+               EioTally* tally) {
   Options options = options_of(seed);
   options.sync_interval_ms = 1'000'000;  // only when asked
   std::shared_ptr<Store> store;
@@ -198,6 +240,7 @@ void eio_round(const std::string& path, uint64_t seed, uint64_t* calls, const ch
   for (; i < good; i++) must(make(store->engine(), call_at(1, i)), "a call");
   must(store->flush(), "flush() on a healthy disk");
   const uint64_t durable = i;
+  write_table(path, sectors);
   shell(commands[0]);
   // Compaction may ask for the sync that fails before we do.
   for (const uint64_t end = i + 1 + seed % 40; i < end; i++) {
@@ -248,11 +291,11 @@ void eio_round(const std::string& path, uint64_t seed, uint64_t* calls, const ch
   *calls = n + 20;
 }
 
-int eio(const std::string& path, uint64_t seed, uint64_t rounds, const char* const* commands) {
+int eio(const std::string& path, uint64_t seed, uint64_t rounds, uint64_t sectors, const char* const* commands) {
   EioTally tally;
   uint64_t calls = 0;
   for (uint64_t round = 0; round < rounds; round++) {
-    eio_round(path, seed + round, &calls, commands, &tally);
+    eio_round(path, seed + round, sectors, &calls, commands, &tally);
     // What is on the disk, and not only in the page cache, is what was promised.
     if (round % 5 == 4) {
       shell(commands[2]);
@@ -272,7 +315,7 @@ int eio(const std::string& path, uint64_t seed, uint64_t rounds, const char* con
 int wrong_use() {
   std::fprintf(stderr,
                "use: mmcb_real_kernel write FILE SEED FROM --ack PATH [--ack-in PATH] | check FILE SEED LEAST MOST | "
-               "eio FILE SEED ROUNDS FAIL HEAL REMOUNT   [--bugs MASK]\n");
+               "eio FILE SEED ROUNDS SECTORS FAIL HEAL REMOUNT   [--bugs MASK]\n");
   return 2;
 }
 
@@ -299,9 +342,9 @@ int main(int count, char** values) {
   const auto number = [&](size_t index) { return std::strtoull(plain[index].c_str(), nullptr, 10); };
   if (plain.size() == 4 && plain[0] == "write") write_calls(plain[1], number(2), number(3), ack);
   if (plain.size() == 5 && plain[0] == "check") return check(plain[1], number(2), number(3), number(4));
-  if (plain.size() == 7 && plain[0] == "eio") {
-    const char* const commands[] = {plain[4].c_str(), plain[5].c_str(), plain[6].c_str()};
-    return eio(plain[1], number(2), number(3), commands);
+  if (plain.size() == 8 && plain[0] == "eio") {
+    const char* const commands[] = {plain[5].c_str(), plain[6].c_str(), plain[7].c_str()};
+    return eio(plain[1], number(2), number(3), number(4), commands);
   }
   return wrong_use();
 }
