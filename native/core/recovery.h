@@ -77,6 +77,7 @@ class Recovery final : private WalkInterrupt {
   Status scan(Reading reading);
   Status scan_segment(uint32_t index, const SegmentHeader& header, const Mark& mark, bool rebuilt);
   Status scan_entry(uint32_t index, uint64_t run_end, const WalkedEntry& entry);
+  bool settle_run(uint32_t first, const SegmentHeader& run);
   Status take_live(uint32_t segment, const WalkedEntry& entry);
   void drop_live(const EntryHeader& header, uint64_t offset);
   // Calls `found(offset)` for each header of an entry newer than E behind the last whole entry of a segment.

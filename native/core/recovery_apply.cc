@@ -52,7 +52,10 @@ void Recovery::apply_to_segment(uint32_t index) {
     MMCB_STEP(kRecoveryScrubbed);
     return;
   }
-  if (header.birth_epoch > limit_) {
+  // A run that has given way to what stands in its other segments, or the other way round.
+  const Segment::State state = e.segments_.at(index).state;
+  const bool gave_way = thorough && (state == Segment::State::kFree || state == Segment::State::kTail);
+  if (header.birth_epoch > limit_ || gave_way) {
     if (MMCB_BUG(kVoidSegmentsKept)) return;
     store32(at + kSegmentCrcOffset, 0);
     MMCB_STEP(kRecoveryScrubbed);

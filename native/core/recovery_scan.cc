@@ -74,7 +74,7 @@ Status Recovery::scan(Reading reading) {
     if (!ended) {
       MMCB_TRY(scan_segment(i, header, mark, rebuilt));
       if (aborted_) return Status(Code::kAborted);
-      i += header.run_length;
+      i += doubt_ == Doubt::kSalvage && !settle_run(i, header) ? 1 : header.run_length;
     } else if (reading == Reading::kNewest && mark.end_epoch > superblock_.durable_epoch && !e.overwrites_durable() &&
                !MMCB_BUG(kKillRecoveryFreesHeld)) {
       // Emptied after E: a power cut before the next sync point would still need it. (Not so what was emptied up to E,
@@ -138,6 +138,35 @@ Status Recovery::scan_segment(uint32_t index, const SegmentHeader& header, const
   if (doubt_ == Doubt::kSalvage)
     e.segments_.at(index).damaged = e.recovery_.quarantined + suspect_count_ != damage_before;
   return status;
+}
+
+// Where no sync point vouches for what is on the disk, the header of a run can be older than what stands in its other
+// segments, or the other way round. One of them has to go, also from the file: a run that is passed over with all that it
+// covers, and ended later, would give way to the other headers at the next opening. False: the run gives way.
+bool Recovery::settle_run(uint32_t first, const SegmentHeader& run) {
+  Engine& e = engine_;
+  const auto is_rival = [&](uint32_t index) {
+    SegmentHeader header;
+    Mark mark;
+    return read_segment(context_, index, e.segments_.count(), &header, &mark) && !(mark.valid && mark.end_epoch != 0);
+  };
+  const uint32_t end = first + run.run_length;
+  uint32_t index = first + 1;
+  while (index < end && !is_rival(index)) index++;
+  if (index >= end) return true;
+  if (e.segments_.at(first).live_entries == 0) {
+    e.segments_.rebuild_free(first);
+    needs_apply(first);
+    return false;
+  }
+  // What the entry's data covers is data, whatever it looks like.
+  const uint64_t behind = entry_start(e.segments_.offset_of(first) + kSegmentHeaderSize);
+  const EntryHeader entry = decode_entry_header(context_.base + behind);
+  const uint64_t data_end = behind + EntryHeader::kSize + entry.key_size + entry.data_size;
+  for (; index < end; index++) {
+    if (e.segments_.offset_of(index) >= data_end && is_rival(index)) needs_apply(index);
+  }
+  return true;
 }
 
 Status Recovery::scan_entry(uint32_t index, uint64_t run_end, const WalkedEntry& entry) {

@@ -1,29 +1,33 @@
 /**
- * The process that gets killed. It loads everything, waits for a line on stdin with { file, log, seed, options, firstId },
- * opens the file and writes to it, in every way there is, until it is killed.
+ * The process that gets killed. It loads everything, waits for a line on stdin with { file, log, seed, options, firstId,
+ * largest, most, reopens }, opens the file and writes to it, in every way there is, until it is killed. `most`: entries of
+ * each kind, about; `reopens`: it also closes the file now and then, and opens it again.
  */
 import { createInterface } from 'node:readline';
 import { setImmediate as turn } from 'node:timers/promises';
 import { binary, CompactableBuffer, IntMap, StringMap } from '../../dist/esm/index.js';
 import { LogWriter, valueBytes } from './log.mjs';
 
-const MOST = 250; // entries of each kind
-
 for await (const line of createInterface({ input: process.stdin })) {
   await run(JSON.parse(line));
   break;
 }
 
-async function run({ file, log: logFile, seed, options, firstId, largest }) {
+async function run({ file, log: logFile, seed, options, firstId, largest, most = 250, reopens = false }) {
   const log = new LogWriter(logFile);
   const random = generator(seed);
   const int = (min, max) => min + Math.floor(random() * (max - min + 1));
-  const buffer = await CompactableBuffer.open(file, options);
-  const ints = new IntMap(buffer, binary());
-  const strings = new StringMap(buffer, binary());
+  let buffer, ints, strings;
+  const open = async () => {
+    buffer = await CompactableBuffer.open(file, options);
+    ints = new IntMap(buffer, binary());
+    strings = new StringMap(buffer, binary());
+  };
+  await open();
   const addresses = [...buffer.addresses()].filter((address) => buffer.readHeader(address).kind === 'plain');
   log.write('o', { status: buffer.recovery.status, entries: buffer.recovery.entries });
   let id = firstId;
+  let returned = 0; // operations so far
 
   const value = () => {
     const kind = random();
@@ -31,13 +35,20 @@ async function run({ file, log: logFile, seed, options, firstId, largest }) {
     return { id: id++, size };
   };
   const bytes = (v) => valueBytes(v.id, v.size);
-  const intKey = () => int(-MOST, MOST) * (random() < 0.5 ? 1 : 2 ** 40);
-  const stringKey = () => ['', 'k', 'key:', '\0', 'schlüssel-'][int(0, 4)] + int(0, MOST / 3);
+  const intKey = () => int(-most, most) * (random() < 0.5 ? 1 : 2 ** 40);
+  const stringKey = () => ['', 'k', 'key:', '\0', 'schlüssel-'][int(0, 4)] + int(0, most / 3);
 
   const perform = (operation, action) => {
     log.write('b', operation);
     const result = action();
     log.write('a', result);
+    returned += 1;
+  };
+  // What had returned when a sync point was asked for is on the disk once it has been reached.
+  const durable = async (syncPoint) => {
+    const count = returned;
+    await syncPoint();
+    log.write('f', count);
   };
   const drop = (index) => {
     const last = addresses.pop();
@@ -46,7 +57,7 @@ async function run({ file, log: logFile, seed, options, firstId, largest }) {
 
   const operations = {
     add() {
-      if (addresses.length > MOST) return this.remove();
+      if (addresses.length > most) return this.remove();
       const v = value();
       perform({ type: 'add', value: v }, () => {
         const address = buffer.add(bytes(v));
@@ -80,7 +91,7 @@ async function run({ file, log: logFile, seed, options, firstId, largest }) {
       const changes = [];
       const removed = new Set();
       for (let i = int(1, 20); i > 0; i--) {
-        const kind = addresses.length > MOST ? 2 : int(0, 2);
+        const kind = addresses.length > most ? 2 : int(0, 2);
         if (kind === 0 || addresses.length === 0) changes.push({ type: 'add', value: value() });
         else {
           const address = addresses[int(0, addresses.length - 1)];
@@ -134,10 +145,17 @@ async function run({ file, log: logFile, seed, options, firstId, largest }) {
   const often = ['add', 'add', 'add', 'update', 'update', 'update', 'hot', 'remove', 'batch', 'batch'];
   often.push('int', 'int', 'ints', 'string', 'string', 'strings', 'intDelete', 'stringDelete', 'clear');
 
+  const pending = []; // work that closing would cut short
   for (;;) {
     const background = random();
-    if (background < 0.15) buffer.compact().catch(failed);
-    else if (background < 0.3) buffer.flush().catch(failed);
+    if (background < 0.15) pending.push(buffer.compact().catch(failed));
+    else if (background < 0.3) pending.push(durable(() => buffer.flush()).catch(failed));
+    else if (background < 0.35 && reopens) {
+      await Promise.all(pending.splice(0));
+      await durable(() => buffer.close());
+      await open();
+      log.write('r', { status: buffer.recovery.status, entries: buffer.recovery.entries });
+    }
     for (let i = int(10, 200); i > 0; i--) operations[often[int(0, often.length - 1)]]();
     await turn();
   }

@@ -20,6 +20,10 @@ export interface Log {
   /** `result`: the addresses that adds returned, in order. */
   done: { operation: Operation; result: number[] | null }[];
   open: Operation | undefined;
+  /** Of `done`, so many were on the disk by what the child was told: the first ones. */
+  durable: number;
+  /** After a close of its own; `after`: operations before it. */
+  reopened: { status: string; entries: number; after: number }[];
 }
 
 export function valueBytes(id: number, size: number): Buffer;

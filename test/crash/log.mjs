@@ -34,11 +34,11 @@ export class LogWriter {
 }
 
 /**
- * Reads the log, in the parent: how the child opened (undefined if it had not), the operations that returned, and the one
- * that did not.
+ * Reads the log, in the parent: how the child opened (undefined if it had not), the operations that returned, the one
+ * that did not, how many of them it knew to be on the disk, and how it found the file when it had closed it itself.
  */
 export function readLog(path) {
-  const result = { opened: undefined, done: [], open: undefined };
+  const result = { opened: undefined, done: [], open: undefined, durable: 0, reopened: [] };
   let lines;
   try {
     lines = readFileSync(path, 'utf8').split('\n');
@@ -51,6 +51,8 @@ export function readLog(path) {
     const content = JSON.parse(line.slice(1));
     if (line[0] === 'o') result.opened = content;
     else if (line[0] === 'b') result.open = content;
+    else if (line[0] === 'f') result.durable = Math.max(result.durable, content);
+    else if (line[0] === 'r') result.reopened.push({ ...content, after: result.done.length });
     else {
       result.done.push({ operation: result.open, result: content });
       result.open = undefined;

@@ -3,10 +3,14 @@ import { type Address, binary, type CompactableBuffer, IntMap, StringMap } from 
 import { type Operation, type Value, valueBytes } from './log.mjs';
 
 /** 'p' and an address, 'i' and an integer, 's' and a string. */
-type Ref = string;
+export type Ref = string;
 
 export class Model {
-  readonly #values = new Map<Ref, Value>();
+  readonly #values: Map<Ref, Value>;
+
+  constructor(values: Iterable<readonly [Ref, Value]> = []) {
+    this.#values = new Map(values);
+  }
 
   get size(): number {
     return this.#values.size;
@@ -46,9 +50,19 @@ export class Model {
   }
 
   copy(): Model {
-    const copy = new Model();
-    for (const [ref, value] of this.#values) copy.#values.set(ref, value);
-    return copy;
+    return new Model(this.#values);
+  }
+
+  values(): IterableIterator<[Ref, Value]> {
+    return this.#values.entries();
+  }
+
+  /** True if it is stored as it should be, or rightly not there. */
+  agrees(ref: Ref, stored: ReadonlyMap<Ref, Buffer>): boolean {
+    const value = this.#values.get(ref);
+    const bytes = stored.get(ref);
+    if (value === undefined || bytes === undefined) return value === bytes;
+    return isValue(value, bytes);
   }
 
   /** The differences between this and what is stored; none: they are the same, byte for byte. */
@@ -57,7 +71,7 @@ export class Model {
     for (const [ref, { id, size }] of this.#values) {
       const bytes = stored.get(ref);
       if (bytes === undefined) found.push(`${ref} is missing (value ${id}, ${size} bytes)`);
-      else if (!bytes.equals(valueBytes(id, size))) {
+      else if (!isValue({ id, size }, bytes)) {
         found.push(`${ref} should be value ${id} of ${size} bytes, is ${bytes.length} bytes of something else`);
       }
     }
@@ -86,6 +100,10 @@ export class Model {
     next.apply(operation, addresses);
     return next;
   }
+}
+
+export function isValue({ id, size }: Value, bytes: Buffer): boolean {
+  return bytes.length === size && bytes.equals(valueBytes(id, size));
 }
 
 /** Everything in a store, read in every way. */
