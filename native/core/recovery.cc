@@ -185,7 +185,8 @@ Status Recovery::scan(Reading reading) {
     if (progress_ && !progress_("scan", i, count)) return Status(Code::kAborted);
     SegmentHeader header;
     Mark mark;
-    if (!read_segment(context_, i, count, &header, &mark)) {
+    if (e.volume_.file().is_untouchable_hole(e.segments_.offset_of(i)) ||
+        !read_segment(context_, i, count, &header, &mark)) {
       i++;
       continue;
     }
@@ -213,6 +214,7 @@ Status Recovery::scan(Reading reading) {
       e.segments_.rebuild_ended(i, header, mark.end_epoch);
       i += header.run_length;
     } else {
+      e.segments_.rebuild_freed(i, header);
       i++;
     }
   }
@@ -373,7 +375,11 @@ Status Recovery::apply() {
   const bool read_only =
       e.options_.read_only;  // then all of this is done to the private mapping, and the file stays as it is
   const RecoveryStatus status = e.recovery_.status;
-  if (!read_only) MMCB_TRY(e.volume_.map(e.volume_.size(), MapMode::kShared));
+  if (!read_only) {
+    // A copy may have holes where the journal is: no store there can be refused later.
+    MMCB_TRY(e.volume_.allocate(0, e.segments_.head()));
+    MMCB_TRY(e.volume_.map(e.volume_.size(), MapMode::kShared));
+  }
   if (replay_journal_ && !read_only) {
     Journal::replay(e.volume_.at(0), e.volume_.size(), superblock_);
     MMCB_STEP(kRecoveryReplayed);
