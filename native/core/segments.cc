@@ -17,6 +17,8 @@ constexpr uint32_t kGrowthShare = 8;
 constexpr uint64_t kMarkFolios = 96 << 10;
 // Growing ahead of need by fewer segments than this gains nothing.
 constexpr uint32_t kWorthwhileGrowth = 4;
+// From this many segments on the last free one is compaction's. A smaller file has not much to gain, nor one to spare.
+constexpr uint32_t kSpareFrom = 8;
 // Sealed segments with room that are remembered; more would only be memory.
 constexpr size_t kMaxPartial = 1024;
 
@@ -69,8 +71,10 @@ bool Segments::place_in(uint32_t segment, uint64_t total_size, Place* place) {
 Status Segments::allocate(Stream stream, uint64_t total_size, uint64_t epoch, Place* place) {
   if (total_size > segment_size_ - kSegmentHeaderSize - 8) {
     const uint64_t bytes = kSegmentHeaderSize + total_size + 8;
+    const auto length = static_cast<uint32_t>((bytes + segment_size_ - 1) / segment_size_);
     uint32_t first;
-    MMCB_TRY(take_run(static_cast<uint32_t>((bytes + segment_size_ - 1) / segment_size_), epoch, &first));
+    MMCB_TRY(keep_spare(length));
+    MMCB_TRY(take_run(length, epoch, &first));
     place_in(first, total_size, place);
     segments_[first].state = Segment::State::kSealed;
     filled_.push_back(first);
@@ -111,6 +115,7 @@ Status Segments::allocate(Stream stream, uint64_t total_size, uint64_t epoch, Pl
 
 Status Segments::open_segment(Stream stream, uint64_t epoch) {
   uint32_t first;
+  if (stream != Stream::kCold) MMCB_TRY(keep_spare(1));
   MMCB_TRY(take_run(1, epoch, &first));
   active_[static_cast<size_t>(stream)] = first;
   // Compaction wants nothing brought in ahead: it is about to make the file smaller.
@@ -153,6 +158,21 @@ Status Segments::fill_holes(uint32_t first, uint32_t length) {
     s.refused = false;
   }
   return Status();
+}
+
+// Makes sure that a free segment is left for compaction when a writer has taken `length`, and that it has its blocks. With
+// none, a file that can not grow (full disk, maxSize) could not be compacted either, however much of it is garbage.
+Status Segments::keep_spare(uint32_t length) {
+  if (count() < kSpareFrom) return Status();
+  uint32_t sound = 0;
+  for (const uint32_t segment : free_) {
+    if (!segments_[segment].hollow && ++sound > length) return Status();
+  }
+  for (const uint32_t segment : free_) {
+    const Segment& s = segments_[segment];
+    if (s.hollow && !s.refused && fill_holes(segment, 1).ok() && ++sound > length) return Status();
+  }
+  return grow(length + 1 - sound);
 }
 
 Status Segments::take_run(uint32_t length, uint64_t epoch, uint32_t* first) {

@@ -175,6 +175,7 @@ class Segments {
   Status open_segment(Stream stream, uint64_t epoch);
   uint32_t find_run(uint32_t length, bool refused_too) const;
   Status fill_holes(uint32_t first, uint32_t length);
+  Status keep_spare(uint32_t length);
   Status take_run(uint32_t length, uint64_t epoch, uint32_t* first);
   Status grow(uint32_t segments);
   uint32_t reserve_size() const;
