@@ -1,8 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
-// One suite at a time (scripts/test.mjs sets MMCB_SUITE): the everyday tests, or the kill -9 tests.
+// One suite at a time (scripts/test.mjs sets MMCB_SUITE): the everyday tests, the kill -9 tests, or those on full disks and
+// under limits.
 const suite = process.env['MMCB_SUITE'] ?? 'js';
-const folders = ['test/crash/**'];
+const folders = ['test/crash/**', 'test/hostile/**'];
 
 export default defineConfig({
   // The default leaves out .cts.
@@ -10,6 +11,7 @@ export default defineConfig({
   test: {
     include: suite === 'js' ? ['test/**/*.test.ts'] : [`test/${suite}/**/*.test.ts`],
     exclude: ['test/package/**', ...(suite === 'js' ? folders : [])],
+    globalSetup: suite === 'hostile' ? ['test/hostile/support/setup.ts'] : [],
     passWithNoTests: true,
     // Child processes: the engine keeps one registry per process, and an addon that aborts must not take others along.
     pool: 'forks',

@@ -13,7 +13,7 @@ const steps = [
   ['clean install', [], cleanInstall],
   ['checks', ['check'], () => script('check')],
   ['build by node-gyp alone', [], nodeGyp],
-  ['npm test', ['native', 'js', 'crash'], () => run(npm, ['test', '--silent']).then(({ code }) => code)],
+  ['npm test', ['native', 'js', 'crash', 'hostile'], () => run(npm, ['test', '--silent']).then(({ code }) => code)],
   ['ASan and UBSan', ['asan'], () => script('test:asan')],
   ['TSan', ['tsan'], () => script('test:tsan')],
   ['fuzzing', ['fuzz'], () => script('test:fuzz')],

@@ -1,5 +1,6 @@
 // npm test: sets up what is missing, runs the suites and ends with one line that adds them up.
-//   node scripts/test.mjs [native] [js] [asan] [tsan] [crash] [fuzz] [-- arguments]     no name: native, js and crash
+//   node scripts/test.mjs [native] [js] [asan] [tsan] [crash] [hostile] [fuzz] [-- arguments]
+// No name: native, js, crash and hostile.
 // Arguments after `--` go to the suite, when there is one: `npm run test:js -- -t compaction`.
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,6 +16,7 @@ const suites = {
   // Power cuts are simulated in native code; kill -9 needs real processes, so it is driven from JavaScript.
   crash: async () =>
     addCounts([await powerCuts(randomCuts), await powerCuts(seededBugs), await kills(), await vitest('crash')]),
+  hostile: (args) => vitest('hostile', args),
 };
 // Short settings; by hand, the harness takes longer ones: node scripts/native-tests.mjs --power-cut random --seeds 1..5000 ...
 const randomCuts = ['random', '--seeds', '1..60', '--images', '80000', '--jobs', '2'];
@@ -23,13 +25,13 @@ const seededBugs = ['bugs', '--seeds', '1..5', '--max-images', '40000', '--jobs'
 const kills = () => native('kill-plain', ['--kill', join(root, 'build', 'killed.mmcb'), '--seconds', '20']);
 const powerCuts = (args) => native('power-cut-plain', ['--power-cut', ...args]);
 
-const needsNode = new Set(['js', 'crash']);
+const needsNode = new Set(['js', 'crash', 'hostile']);
 
 const argv = process.argv.slice(2);
 const firstOther = argv.findIndex((arg) => !(arg in suites));
 const named = firstOther < 0 ? argv : argv.slice(0, firstOther);
 const args = (firstOther < 0 ? [] : argv.slice(firstOther)).filter((arg) => arg !== '--');
-const names = named.length ? named : ['native', 'js', 'crash'];
+const names = named.length ? named : ['native', 'js', 'crash', 'hostile'];
 
 await main().catch(fail);
 

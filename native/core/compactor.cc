@@ -189,7 +189,10 @@ Status Compactor::take_step(uint64_t budget, Next* next) {
   const uint64_t sync_after = std::max<uint64_t>(4, e.volume_.size() / e.segments_.segment_size() / kSyncShare);
   if (!victims_.empty() && freed_since_sync_ < sync_after) {
     *next = Next::kMore;
-    return move_some(budget);
+    Status status = move_some(budget);
+    const bool is_full = status.code() == Code::kNoSpace || status.code() == Code::kFull;
+    if (!is_full || freed_since_sync_ == 0) return status;
+    // There is no room left to move to, but what was emptied becomes free with a sync point.
   }
   if (freed_since_sync_ != 0) {
     freed_since_sync_ = 0;

@@ -248,8 +248,11 @@ Status Engine::place_entry(Stream stream, EntryHeader* header, Place* place) {
   header->epoch = open_epoch_.load(std::memory_order_relaxed);
   Status status = segments_.allocate(stream, header->total_size(), header->epoch, place);
   if (status.code() == Code::kNoSpace || status.code() == Code::kFull) {
-    // Space that has become reusable since the last sync point may do.
+    // Space that has become reusable since the last sync point may do. Without any the disk need not be asked again: that
+    // takes a full file system milliseconds.
+    const uint32_t free = segments_.free_segments();
     release_space();
+    if (segments_.free_segments() == free) return status;
     status = segments_.allocate(stream, header->total_size(), header->epoch, place);
   }
   MMCB_TRY(status);

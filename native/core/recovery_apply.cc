@@ -123,7 +123,11 @@ Status Recovery::apply() {
   const bool read_only =
       e.options_.read_only;  // then all of this is done to the private mapping, and the file stays as it is
   const RecoveryStatus status = e.recovery_.status;
-  if (!read_only) MMCB_TRY(e.volume_.map(e.volume_.size(), MapMode::kShared));
+  if (!read_only) {
+    // A copy may have holes where the journal is: no store there can be refused later.
+    MMCB_TRY(e.volume_.allocate(0, e.segments_.head()));
+    MMCB_TRY(e.volume_.map(e.volume_.size(), MapMode::kShared));
+  }
   // From here on the file changes: nobody can call it off any more.
   context_.interrupt = nullptr;
   if (replay_journal_ && !read_only) {

@@ -44,6 +44,10 @@ Status Recovery::scan(Reading reading) {
     SegmentHeader header;
     Mark mark;
     bool rebuilt = false;
+    if (e.volume_.file().is_untouchable_hole(e.segments_.offset_of(i))) {
+      i++;
+      continue;
+    }
     if (!read_segment(context_, i, count, &header, &mark)) {
       if (!rebuild_segment(context_, i, count, doubt_ == Doubt::kSalvage, &header)) {
         i++;
@@ -83,6 +87,7 @@ Status Recovery::scan(Reading reading) {
       e.segments_.rebuild_ended(i, header, mark.end_epoch);
       i += header.run_length;
     } else {
+      e.segments_.rebuild_freed(i, header);
       i++;
     }
   }

@@ -17,6 +17,8 @@ constexpr uint32_t kGrowthShare = 8;
 constexpr uint64_t kMarkFolios = 96 << 10;
 // Growing ahead of need by fewer segments than this gains nothing.
 constexpr uint32_t kWorthwhileGrowth = 4;
+// From this many segments on the last free one is compaction's. A smaller file has not much to gain, nor one to spare.
+constexpr uint32_t kSpareFrom = 8;
 // Sealed segments with room that are remembered; more would only be memory.
 constexpr size_t kMaxPartial = 1024;
 
@@ -89,8 +91,10 @@ bool Segments::place_in(uint32_t segment, uint64_t total_size, Place* place) {
 Status Segments::allocate(Stream stream, uint64_t total_size, uint64_t epoch, Place* place) {
   if (total_size > segment_size_ - kSegmentOverhead - 8) {
     const uint64_t bytes = kSegmentOverhead + total_size + 8;
+    const auto length = static_cast<uint32_t>((bytes + segment_size_ - 1) / segment_size_);
     uint32_t first;
-    MMCB_TRY(take_run(static_cast<uint32_t>((bytes + segment_size_ - 1) / segment_size_), epoch, &first));
+    MMCB_TRY(keep_spare(length));
+    MMCB_TRY(take_run(length, epoch, &first));
     place_in(first, total_size, place);
     segments_[first].state = Segment::State::kSealed;
     filled_.insert(first);
@@ -117,7 +121,7 @@ Status Segments::allocate(Stream stream, uint64_t total_size, uint64_t epoch, Pl
         // It may have been freed since, and be something else now: the head of a run, whose entries all start in its first
         // segment.
         if (s.state != Segment::State::kSealed || s.run_length != 1 || s.victim || s.damaged ||
-            room_of(candidate) < total_size + kSector) {
+            room_of(candidate) < total_size + kSector || !fill_holes(candidate, 1).ok()) {
           continue;
         }
         s.state = Segment::State::kActive;
@@ -131,6 +135,7 @@ Status Segments::allocate(Stream stream, uint64_t total_size, uint64_t epoch, Pl
 
 Status Segments::open_segment(Stream stream, uint64_t epoch) {
   uint32_t first;
+  if (stream != Stream::kCold) MMCB_TRY(keep_spare(1));
   MMCB_TRY(take_run(1, epoch, &first));
   active_[static_cast<size_t>(stream)] = first;
   // Compaction wants nothing brought in ahead: it is about to make the file smaller.
@@ -138,32 +143,79 @@ Status Segments::open_segment(Stream stream, uint64_t epoch) {
   return Status();
 }
 
-Status Segments::take_run(uint32_t length, uint64_t epoch, uint32_t* first) {
-  // The lowest run of free segments that is long enough: the file's end empties first, and can be given back. Recovery
-  // relies on it, too: of a freed run the first segment is taken again before the others, so that its old header does not
-  // speak for them any more.
-  uint32_t found = kNone;
+// The lowest run of free segments that is long enough: the file's end empties first, and can be given back. Recovery relies
+// on it, too: of a freed run the first segment is taken again before the others, so that its old header does not speak for
+// them any more. Segments that the disk had no blocks for are left out, unless `refused_too`, and with them what was freed
+// in one run behind them.
+uint32_t Segments::find_run(uint32_t length, bool refused_too) const {
   uint32_t run = 0;
   uint32_t previous = kNone;
   for (uint32_t segment = free_.next(0); segment != kNone; segment = free_.next(uint64_t{segment} + 1)) {
-    run = previous != kNone && segment == previous + 1 ? run + 1 : 1;
-    previous = segment;
-    if (run == length) {
-      found = segment + 1 - length;
-      break;
+    if (!refused_too && segments_[segment].refused) {
+      run = 0;
+      continue;
     }
+    run = run != 0 && segment == previous + 1 ? run + 1 : 1;
+    previous = segment;
+    if (run < length) continue;
+    const uint32_t found = segment + 1 - length;
+    const Segment& head = segments_[found - segments_[found].behind];
+    if (refused_too || head.state != Segment::State::kFree || !head.refused) return found;
+  }
+  return kNone;
+}
+
+// Asks for the blocks of a run of free segments. On failure the segment at fault is noted as refused.
+Status Segments::fill_holes(uint32_t first, uint32_t length) {
+  for (uint32_t i = first; i < first + length; i++) {
+    Segment& s = segments_[i];
+    if (!s.hollow) continue;
+    if (Status status = volume_.allocate(offset_of(i), segment_size_); !status.ok()) {
+      s.refused = true;
+      return status;
+    }
+    s.hollow = false;
+    s.refused = false;
+  }
+  return Status();
+}
+
+// Makes sure that a free segment is left for compaction when a writer has taken `length`, and that it has its blocks. With
+// none, a file that can not grow (full disk, maxSize) could not be compacted either, however much of it is garbage.
+Status Segments::keep_spare(uint32_t length) {
+  if (count() < kSpareFrom) return Status();
+  uint32_t sound = 0;
+  for (uint32_t segment = free_.next(0); segment != kNone; segment = free_.next(uint64_t{segment} + 1)) {
+    if (!segments_[segment].hollow && ++sound > length) return Status();
+  }
+  for (uint32_t segment = free_.next(0); segment != kNone; segment = free_.next(uint64_t{segment} + 1)) {
+    const Segment& s = segments_[segment];
+    if (s.hollow && !s.refused && fill_holes(segment, 1).ok() && ++sound > length) return Status();
+  }
+  return grow(length + 1 - sound);
+}
+
+Status Segments::take_run(uint32_t length, uint64_t epoch, uint32_t* first) {
+  // On a full disk, what has its blocks may lie behind what has lost them.
+  uint32_t found;
+  while ((found = find_run(length, false)) != kNone) {
+    Status status = fill_holes(found, length);
+    if (status.ok()) break;
+    if (status.code() != Code::kNoSpace) return status;
   }
   if (found == kNone) {
-    // Free segments at the very end count towards the run.
-    uint32_t tail = 0;
-    while (tail < count() && segments_[count() - 1 - tail].state == Segment::State::kFree) tail++;
-    found = count() - tail;
-    MMCB_TRY(grow(length - tail));
-  }
-  for (uint32_t i = found; i < found + length; i++) {
-    if (segments_[i].hollow) {
-      MMCB_TRY(volume_.allocate(offset_of(i), segment_size_));
-      segments_[i].hollow = false;
+    // There may be space again.
+    Status status;
+    found = find_run(length, true);
+    if (found != kNone) status = fill_holes(found, length);
+    if (!status.ok() && status.code() != Code::kNoSpace) return status;
+    if (found == kNone || !status.ok()) {
+      // Free segments at the very end count towards the run.
+      uint32_t tail = 0;
+      while (tail < length && tail < count() && segments_[count() - 1 - tail].state == Segment::State::kFree) tail++;
+      found = count() - tail;
+      if (Status grown = grow(length - tail); !grown.ok()) return status.ok() ? grown : status;
+      MMCB_TRY(fill_holes(found, length));
     }
   }
   // Before the first store into the segment, which would bring it in as one large folio.
@@ -387,6 +439,7 @@ void Segments::free_run(uint32_t first) {
   const uint32_t length = segments_[first].run_length;
   for (uint32_t i = first; i < first + length; i++) {
     segments_[i] = Segment{};
+    segments_[i].behind = i - first;
     free_.insert(i);
   }
 }
@@ -460,11 +513,16 @@ Status Segments::rebuild_begin(uint32_t count) {
 void Segments::rebuild_used(uint32_t segment, const SegmentHeader& header, uint64_t used, uint32_t ordinals) {
   Segment& s = segments_[segment];
   s.state = Segment::State::kSealed;
+  s.hollow = true;  // a copy may have holes where nothing is stored yet
   set_incarnation(segment, header.incarnation);
   s.run_length = header.run_length;
   s.used = used;
   s.ordinals = ordinals;
   for (uint32_t i = 1; i < header.run_length; i++) segments_[segment + i].state = Segment::State::kTail;
+}
+
+void Segments::rebuild_freed(uint32_t segment, const SegmentHeader& header) {
+  for (uint32_t i = 1; i < header.run_length; i++) segments_[segment + i].behind = i;
 }
 
 void Segments::rebuild_ended(uint32_t segment, const SegmentHeader& header, uint64_t end_epoch) {
@@ -483,7 +541,7 @@ void Segments::rebuild_finish() {
   for (uint32_t i = 0; i < count(); i++) {
     Segment& s = segments_[i];
     if (s.state == Segment::State::kFree) {
-      s.hollow = true;  // not known: asking again for blocks that are there is cheap
+      s.hollow = true;  // not known: asking for blocks that are there is cheap, and granted on a full disk, too
       free_.insert(i);
     } else if (s.state == Segment::State::kSealed && s.run_length == 1 && !s.damaged &&
                room_of(i) > segment_size_ / 16) {

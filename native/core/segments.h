@@ -31,10 +31,12 @@ namespace mmcb {
 struct Segment {
   enum class State : uint8_t { kFree, kActive, kSealed, kEnded, kTail };
   State state = State::kFree;
-  bool hollow = false;   // free, and its blocks may have been given back
+  bool hollow = false;   // may lack blocks: they are asked for before it is taken, or appended to
+  bool refused = false;  // free and hollow, and the disk had no blocks for it when it was last asked
   bool faulted = false;  // free, and its pages were brought in
   bool damaged = false;  // holds quarantined bytes: neither compacted nor appended to
   bool victim = false;   // being compacted: not to be appended to
+  uint32_t behind = 0;   // free: how far before it the run began that it was freed with; that header may speak for it
   uint32_t incarnation = 0;
   uint32_t run_length = 1;
   uint32_t ordinals = 0;  // entries ever appended in this incarnation
@@ -139,6 +141,8 @@ class Segments {
   void rebuild_used(uint32_t segment, const SegmentHeader& header, uint64_t used, uint32_t ordinals);
   void rebuild_ended(uint32_t segment, const SegmentHeader& header, uint64_t end_epoch);
   void rebuild_free(uint32_t first);  // takes rebuild_used() back, where nothing is live
+  // What is not in use any more, but whose header may stand for other free segments, too.
+  void rebuild_freed(uint32_t segment, const SegmentHeader& header);
   void rebuild_finish();
 
   // Totals over all segments, for stats() and policies.
@@ -170,6 +174,9 @@ class Segments {
  private:
   bool place_in(uint32_t segment, uint64_t total_size, Place* place);
   Status open_segment(Stream stream, uint64_t epoch);
+  uint32_t find_run(uint32_t length, bool refused_too) const;
+  Status fill_holes(uint32_t first, uint32_t length);
+  Status keep_spare(uint32_t length);
   Status take_run(uint32_t length, uint64_t epoch, uint32_t* first);
   Status grow(uint32_t segments);
   uint32_t reserve_size() const;

@@ -78,6 +78,8 @@ class File {
   virtual Status truncate(uint64_t length) = 0;
   // Gives the blocks of a range back; it reads as zeros afterwards. Unsupported file systems: ok, nothing happens.
   virtual Status punch_hole(uint64_t offset, uint64_t length) = 0;
+  // True where a page holds nothing and even reading it through a mapping would take space: it is not to be touched.
+  virtual bool is_untouchable_hole(uint64_t /*offset*/) { return false; }
   // Returns when all stores made before the call, and the size, are on stable storage.
   virtual Status sync() = 0;
 

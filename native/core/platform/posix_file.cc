@@ -8,6 +8,7 @@
 
 #if defined(__linux__)
 #include <linux/falloc.h>
+#include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
 #include <sys/ioctl.h>
@@ -17,6 +18,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <cstring>
 #include <mutex>
 #include <utility>
 
@@ -43,9 +45,34 @@ void opt_out_of_copy_on_write(int fd) {
   (void)::ioctl(fd, FS_IOC_SETFLAGS, &flags);
 }
 
-bool is_xfs(int fd) {
+// Whether every byte of a range has blocks of the file's own, so that stores there need no more space.
+bool has_blocks(int fd, uint64_t offset, uint64_t length) {
+  constexpr uint32_t kExtents = 32;
+  alignas(struct fiemap) char memory[sizeof(struct fiemap) + kExtents * sizeof(struct fiemap_extent)];
+  auto* const map = reinterpret_cast<struct fiemap*>(memory);
+  const uint64_t end = offset + length;
+  while (offset < end) {
+    std::memset(memory, 0, sizeof memory);
+    map->fm_start = offset;
+    map->fm_length = end - offset;
+    map->fm_extent_count = kExtents;
+    if (::ioctl(fd, FS_IOC_FIEMAP, map) != 0 || map->fm_mapped_extents == 0) return false;
+    for (uint32_t i = 0; i < map->fm_mapped_extents; i++) {
+      const struct fiemap_extent& extent = map->fm_extents[i];
+      if (extent.fe_logical > offset || (extent.fe_flags & (FIEMAP_EXTENT_SHARED | FIEMAP_EXTENT_UNKNOWN)) != 0) {
+        return false;
+      }
+      offset = extent.fe_logical + extent.fe_length;
+    }
+  }
+  return true;
+}
+
+constexpr uint64_t kXfsMagic = 0x58465342;  // XFS_SUPER_MAGIC
+
+uint64_t file_system_of(int fd) {
   struct statfs fs {};
-  return ::fstatfs(fd, &fs) == 0 && static_cast<uint64_t>(fs.f_type) == 0x58465342;  // XFS_SUPER_MAGIC
+  return ::fstatfs(fd, &fs) == 0 ? static_cast<uint64_t>(fs.f_type) : 0;
 }
 #endif
 
@@ -58,7 +85,7 @@ class PosixFile final : public File {
         identity_{static_cast<uint64_t>(info.st_dev), static_cast<uint64_t>(info.st_ino)},
         had_name_(info.st_nlink != 0) {
 #if defined(__linux__)
-    is_xfs_ = is_xfs(fd_.get());
+    file_system_ = file_system_of(fd_.get());
 #endif
   }
 
@@ -151,6 +178,15 @@ class PosixFile final : public File {
 #endif
   }
 
+#if defined(__linux__)
+  // tmpfs gives a page to whoever reads a hole through a mapping, and SIGBUS when it has none left.
+  bool is_untouchable_hole(uint64_t offset) override {
+    if (file_system_ != TMPFS_MAGIC) return false;
+    const off_t data = ::lseek(fd_.get(), static_cast<off_t>(offset), SEEK_DATA);
+    return data == -1 ? errno == ENXIO : data != static_cast<off_t>(offset);
+  }
+#endif
+
   Status sync() override {
     MMCB_TRY(check());
     if (const int error = sync_blocks(); error != 0) return system_status(path_, "sync", error);
@@ -222,13 +258,18 @@ class PosixFile final : public File {
 #if defined(__linux__)
     if (uninterrupted([&] { return ::fallocate(fd_.get(), 0, from, count); }) == 0) {
       // Blocks shared with a snapshot (reflink) count as allocated, but a store needs a fresh one: unshare them now.
-      if (!is_xfs_ || offset >= old_size) return 0;
+      if (file_system_ != kXfsMagic || offset >= old_size) return 0;
       const auto shared_count = static_cast<off_t>(std::min(length, old_size - offset));
       const int result =
           uninterrupted([&] { return ::fallocate(fd_.get(), FALLOC_FL_UNSHARE_RANGE, from, shared_count); });
       return result == 0 || errno == EOPNOTSUPP || errno == EINVAL ? 0 : errno;
     }
-    if (errno != EOPNOTSUPP && errno != ENOSYS) return errno;
+    const int error = errno;
+    if (error != EOPNOTSUPP && error != ENOSYS) {
+      // A full XFS refuses even what is there already.
+      const bool is_there = offset + length <= old_size && has_blocks(fd_.get(), offset, length);
+      return error == ENOSPC && is_there ? 0 : error;
+    }
 #elif defined(__APPLE__)
     if (offset + length > old_size) {
       struct fstore store {};
@@ -265,7 +306,7 @@ class PosixFile final : public File {
   std::mutex shrinking_;
   GuardedRange range_;
 #if defined(__linux__)
-  bool is_xfs_ = false;
+  uint64_t file_system_ = 0;
 #endif
 };
 

@@ -1,0 +1,3 @@
+export const LEAST: number;
+export function valueBytes(id: number, size: number): Buffer;
+export function idOf(bytes: Buffer): number | undefined;
