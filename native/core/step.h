@@ -93,12 +93,18 @@ enum class Bug : uint8_t {
 extern void (*step_hook)(Step step);
 extern uint32_t seeded_bugs;  // bit per Bug
 
-#define MMCB_STEP(name)                                                      \
-  do {                                                                       \
-    if (::mmcb::step_hook != nullptr) ::mmcb::step_hook(::mmcb::Step::name); \
-    asm volatile("" ::: "memory");                                           \
-  } while (0)
+inline void reach(Step step) {
+  if (step_hook != nullptr) step_hook(step);
+  asm volatile("" ::: "memory");
+}
+
+#define MMCB_STEP(name) ::mmcb::reach(::mmcb::Step::name)
+#if MMCB_COVERAGE
+// Branches of bugs are not branches of the engine.
+#define MMCB_BUG(name) false
+#else
 #define MMCB_BUG(name) ((::mmcb::seeded_bugs >> static_cast<unsigned>(::mmcb::Bug::name) & 1u) != 0)
+#endif
 
 #else
 
