@@ -114,4 +114,12 @@ inline void reach(Step step) {
 
 #endif
 
+// A condition that, by all that is known, is never true; what is done should it be stays in the program all the same. No
+// test can get there, so it does not count as a branch. Each use says why.
+#if MMCB_COVERAGE
+#define MMCB_NEVER(condition) false
+#else
+#define MMCB_NEVER(condition) (condition)
+#endif
+
 }  // namespace mmcb

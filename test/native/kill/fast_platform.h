@@ -8,62 +8,25 @@
 #include <string>
 #include <utility>
 
-#include "core/platform/posix_platform.h"
+#include "support/forwarding_platform.h"
 
 namespace mmcb::harness::killing {
 
-class FastFile final : public File {
+class FastFile final : public test::ForwardingFile {
  public:
-  explicit FastFile(std::unique_ptr<File> file) : file_(std::move(file)) {}
-
+  using ForwardingFile::ForwardingFile;
   Status sync() override { return Status(); }
-
-  FileIdentity identity() const override { return file_->identity(); }
-  Status lock(LockMode mode) override { return file_->lock(mode); }
-  Status size(uint64_t* bytes) override { return file_->size(bytes); }
-  Status allocate(uint64_t offset, uint64_t length) override { return file_->allocate(offset, length); }
-  Status truncate(uint64_t length) override { return file_->truncate(length); }
-  Status punch_hole(uint64_t offset, uint64_t length) override { return file_->punch_hole(offset, length); }
-  Status map(std::byte* base, uint64_t offset, uint64_t length, MapMode mode) override {
-    return file_->map(base, offset, length, mode);
-  }
-  Status unmap(std::byte* base, uint64_t offset, uint64_t length) override {
-    return file_->unmap(base, offset, length);
-  }
-  void populate(std::byte* base, uint64_t offset, uint64_t length, Populate how) override {
-    file_->populate(base, offset, length, how);
-  }
-
- private:
-  const std::unique_ptr<File> file_;
 };
 
-class FastPlatform final : public Platform {
+class FastPlatform final : public test::ForwardingPlatform {
  public:
   Status open(const std::string& path, OpenMode mode, std::unique_ptr<File>* file) override {
     std::unique_ptr<File> real;
-    MMCB_TRY(posix_platform().open(path, mode, &real));
+    MMCB_TRY(ForwardingPlatform::open(path, mode, &real));
     *file = std::make_unique<FastFile>(std::move(real));
     return Status();
   }
   Status sync_directory_of(const std::string&) override { return Status(); }
-
-  Status rename(const std::string& from, const std::string& to) override { return posix_platform().rename(from, to); }
-  Status remove(const std::string& path) override { return posix_platform().remove(path); }
-  Status reserve(uint64_t length, std::byte** base) override { return posix_platform().reserve(length, base); }
-  Status commit(std::byte* address, uint64_t length, bool huge) override {
-    return posix_platform().commit(address, length, huge);
-  }
-  void discard(std::byte* address, uint64_t length) override { posix_platform().discard(address, length); }
-  void release(std::byte* base, uint64_t length) override { posix_platform().release(base, length); }
-  Status start_thread(std::function<void()> body, std::unique_ptr<Thread>* thread) override {
-    return posix_platform().start_thread(std::move(body), thread);
-  }
-  Uuid boot_id() override { return posix_platform().boot_id(); }
-  void random(void* target, size_t length) override { posix_platform().random(target, length); }
-  uint64_t wall_clock_ms() override { return posix_platform().wall_clock_ms(); }
-  uint64_t monotonic_ns() override { return posix_platform().monotonic_ns(); }
-  size_t page_size() override { return posix_platform().page_size(); }
 };
 
 }  // namespace mmcb::harness::killing
