@@ -13,6 +13,8 @@ export default defineConfig({
     exclude: ['test/package/**', ...(suite === 'js' ? folders : [])],
     globalSetup: suite === 'hostile' ? ['test/hostile/support/setup.ts'] : [],
     passWithNoTests: true,
+    // Only there with an addon built with sanitizers (scripts/node-sanitizers.mjs).
+    setupFiles: process.env['MMCB_SANITIZERS'] === undefined ? [] : ['test/support/sanitized.ts'],
     // Child processes: the engine keeps one registry per process, and an addon that aborts must not take others along.
     pool: 'forks',
     poolOptions: { forks: { maxForks: 2, minForks: 1 } },

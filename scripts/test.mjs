@@ -22,7 +22,8 @@ const suites = {
 const randomCuts = ['random', '--seeds', '1..60', '--images', '80000', '--jobs', '2'];
 const seededBugs = ['bugs', '--seeds', '1..5', '--max-images', '40000', '--jobs', '2'];
 // In build/, because that is on a real file system where /tmp may not be.
-const kills = () => native('kill-plain', ['--kill', join(root, 'build', 'killed.mmcb'), '--seconds', '20']);
+const kills = () =>
+  native('kill-plain', ['--kill', join(root, 'build', 'killed.mmcb'), '--kills', process.env.MMCB_KILLS ?? '5600']);
 const powerCuts = (args) => native('power-cut-plain', ['--power-cut', ...args]);
 
 const needsNode = new Set(['js', 'crash', 'hostile']);

@@ -29,7 +29,7 @@ class Batch {
   // Prepares one change after those before it. On failure nothing has happened and the batch must be dropped.
   Status prepare(BatchOperation& operation);
   // Prepares the removal of a live entry.
-  Status prepare_removal(const Engine::Found& found);
+  void prepare_removal(const Engine::Found& found);
   // Commits. On failure nothing has happened.
   Status commit();
   // Removes everything, at once. Instead of prepare() and commit().

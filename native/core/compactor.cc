@@ -114,7 +114,8 @@ Status Compactor::move_some(uint64_t budget) {
     const uint64_t end = start + s.used;
     if (position_ == 0) position_ = entry_start(start + kSegmentHeaderSize);
     uint64_t chunk = 0;
-    while (chunk < kChunk && position_ < end && s.live_entries != 0 && s.state == Segment::State::kSealed) {
+    // The last move ends the segment.
+    while (chunk < kChunk && position_ < end && s.live_entries != 0) {
       const EntryHeader h = decode_entry_header(context.base + position_);
       Engine::Found found{h.address(), position_, h};
       if (h.crc == 0 || e.slots_.resolve(h.address()) != position_) {
@@ -202,10 +203,6 @@ Status Compactor::take_step(uint64_t budget, Next* next) {
   // A sync point has passed: what was freed can be given back, and, for kAll, the file's end be moved to its front.
   const bool keep_reserve = goal_ != Goal::kAll;
   MMCB_TRY(e.trim(keep_reserve));
-  if (!victims_.empty()) {
-    *next = Next::kMore;
-    return Status();
-  }
   if (goal_ == Goal::kAll && ++round_ < kMaxRounds) {
     choose_victims();
     if (!victims_.empty()) {

@@ -21,6 +21,8 @@ constexpr uint32_t kWorthwhileGrowth = 4;
 constexpr uint32_t kSpareFrom = 8;
 // Sealed segments with room that are remembered; more would only be memory.
 constexpr size_t kMaxPartial = 1024;
+// A segment is full before its ordinals run out, and a run holds one entry.
+static_assert(kMaxSegmentSize / (EntryHeader::kSize + sizeof(uint64_t)) < kMaxOrdinals);
 
 }  // namespace
 
@@ -77,7 +79,6 @@ uint64_t Segments::room_of(uint32_t segment) const {
 
 bool Segments::place_in(uint32_t segment, uint64_t total_size, Place* place) {
   Segment& s = segments_[segment];
-  if (s.ordinals == kMaxOrdinals) return false;
   const uint64_t start = offset_of(segment);
   const uint64_t offset = entry_start(start + s.used);
   const uint64_t mark = mark_offset(end_of(segment), s.ordinals);

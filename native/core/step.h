@@ -113,12 +113,18 @@ enum class Bug : uint8_t {
 extern void (*step_hook)(Step step);
 extern uint64_t seeded_bugs;  // bit per Bug
 
-#define MMCB_STEP(name)                                                      \
-  do {                                                                       \
-    if (::mmcb::step_hook != nullptr) ::mmcb::step_hook(::mmcb::Step::name); \
-    asm volatile("" ::: "memory");                                           \
-  } while (0)
+inline void reach(Step step) {
+  if (step_hook != nullptr) step_hook(step);
+  asm volatile("" ::: "memory");
+}
+
+#define MMCB_STEP(name) ::mmcb::reach(::mmcb::Step::name)
+#if MMCB_COVERAGE
+// Branches of bugs are not branches of the engine.
+#define MMCB_BUG(name) false
+#else
 #define MMCB_BUG(name) ((::mmcb::seeded_bugs >> static_cast<unsigned>(::mmcb::Bug::name) & 1u) != 0)
+#endif
 
 #else
 
@@ -126,6 +132,14 @@ extern uint64_t seeded_bugs;  // bit per Bug
 #define MMCB_STEP(name) asm volatile("" ::: "memory")
 #define MMCB_BUG(name) false
 
+#endif
+
+// A condition that, by all that is known, is never true; what is done should it be stays in the program all the same. No
+// test can get there, so it does not count as a branch. Each use says why.
+#if MMCB_COVERAGE
+#define MMCB_NEVER(condition) false
+#else
+#define MMCB_NEVER(condition) (condition)
 #endif
 
 }  // namespace mmcb

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/platform/posix_platform.h"
+#include "support/countdown_platform.h"
 
 using mmcb::Address;
 using mmcb::Code;
@@ -263,4 +264,40 @@ TEST_CASE("readers resolve beside a writer that grows the table") {
   stop.store(true);
   for (auto& reader : readers) reader.join();
   CHECK(wrong.load() == 0);
+}
+
+TEST_CASE("is_past tells addresses that were given out from those that never were") {
+  SlotTable table(posix_platform(), 0);
+  REQUIRE(table.initialize().ok());
+  CHECK_FALSE(table.is_past(Address{0, 0}));  // an unknown slot
+  Address address;
+  REQUIRE(table.acquire(&address).ok());
+  table.publish(address, 8);
+  CHECK_FALSE(table.is_past(address));  // it is there
+  CHECK_FALSE(table.is_past(Address{address.slot, address.generation + 1}));
+  table.release(address);
+  CHECK(table.is_past(address));
+  Address next;
+  REQUIRE(table.acquire(&next).ok());
+  REQUIRE(next.slot == address.slot);
+  table.publish(next, 16);
+  CHECK(table.is_past(address));
+  CHECK_FALSE(table.is_past(next));
+}
+
+TEST_CASE("where memory is short nothing is given out, and the table goes on working") {
+  mmcb::test::CountdownPlatform platform;
+  SlotTable table(platform, 0);
+  REQUIRE(table.initialize().ok());
+  Address address;
+  bool conflict = false;
+  platform.fail(mmcb::test::CountedCall::kCommit, 1);
+  CHECK(table.acquire(&address).code() == Code::kNoMemory);
+  platform.fail(mmcb::test::CountedCall::kCommit, 1);
+  CHECK(table.restore(Address{5, 1}, 8, &conflict).code() == Code::kNoMemory);
+  platform.fail(mmcb::test::CountedCall::kCommit, 1);
+  CHECK(table.note_dead(Address{5, 1}).code() == Code::kNoMemory);
+  CHECK(table.size() == 0);
+  REQUIRE(table.acquire(&address).ok());
+  CHECK(address.slot == 0);
 }
