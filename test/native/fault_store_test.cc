@@ -248,7 +248,7 @@ TEST_CASE("faults: memory is gone for all threads of a store, and comes back") {
       CompactionReport report;
       good = good && expected(store->compact(nullptr, &report));
       VerifyReport verified;
-      good = good && expected(store->verify(nullptr, &verified));
+      good = good && expected(store->verify({}, nullptr, &verified));
       (void)store->backup(path, false, nullptr);  // onto itself: refused either way
       MemoryFaults::set_everywhere(false);
       MemoryFaults::disarm();
@@ -259,7 +259,7 @@ TEST_CASE("faults: memory is gone for all threads of a store, and comes back") {
       CHECK(store->flush().ok());
       CHECK(store->compact(nullptr, &report).ok());
       verified = VerifyReport();
-      CHECK(store->verify(nullptr, &verified).ok());
+      CHECK(store->verify({}, nullptr, &verified).ok());
       CHECK(verified.errors.empty());
       CHECK(close_store(std::move(store)).ok());
       EngineUnderTest reopened(path, small_options());

@@ -285,7 +285,7 @@ TEST_CASE("salvage sets damage aside and says where") {
   CHECK(c.engine->count(KindFilter::kAll) == wanted);
   CHECK(report.lost == 600 - wanted);
   REQUIRE(report.damage.size() == 1);
-  CHECK(report.damage[0] == offset);
+  CHECK(report.damage[0].offset == offset);
 }
 
 TEST_CASE("a header that speaks for more segments than there are is not believed") {
