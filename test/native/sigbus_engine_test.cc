@@ -123,6 +123,31 @@ TEST_CASE("a writer meets the hole: that call fails, and no version with wrong b
   }
 }
 
+TEST_CASE("a removal of which only the end mark is cut off has failed, alone and in a batch") {
+  TemporaryFolder folder;
+  for (const bool in_batch : {false, true}) {
+    CAPTURE(in_batch);
+    expect_well([&] {
+      Filled filled(folder.path(in_batch ? "b" : "a"));
+      EntryInfo info;
+      size_t i = 100;
+      // Marks are at the end of a segment: an entry near its start.
+      const auto place_in_segment = [&] { return (info.offset - kHead) % kMinSegmentSize; };
+      MMCB_EXPECT((*filled.store)->info(filled.addresses[i], &info).ok());
+      while (place_in_segment() > kMinSegmentSize / 4) {
+        MMCB_EXPECT((*filled.store)->info(filled.addresses[++i], &info).ok());
+      }
+      MMCB_EXPECT(cut(filled.path, info.offset - place_in_segment() + kMinSegmentSize / 2));
+      BatchOperation operation;
+      operation.type = BatchOperation::Type::kRemove;
+      operation.address = filled.addresses[i];
+      MMCB_EXPECT(
+          is_loss(in_batch ? (*filled.store)->batch({&operation, 1}) : (*filled.store)->remove(filled.addresses[i])));
+      return expect_fenced(filled);
+    });
+  }
+}
+
 TEST_CASE("a file cut short under a compaction") {
   TemporaryFolder folder;
   for (int after = 0; after < 12; after++) {
@@ -185,7 +210,8 @@ TEST_CASE("what compaction reads from a hole is not published under a checksum t
     options.recovery = RecoveryMode::kSalvage;
     EngineUnderTest again(filled.path, options);
     for (int i = 0; i < Filled::kEntries; i++) {
-      for (const std::string& read : {again.read(IntKey(i)), again.read(string_key(Filled::name(i)))}) {
+      for (const std::string& read : {again.read(filled.addresses[static_cast<size_t>(i)]), again.read(IntKey(i)),
+                                      again.read(string_key(Filled::name(i)))}) {
         MMCB_EXPECT(read == Filled::value(i) || read == "<NOT_FOUND>");
       }
     }
