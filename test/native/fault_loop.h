@@ -130,13 +130,15 @@ class FaultLoop {
     return hits != 0 && broken_ < kEnough;
   }
 
-  // All calls of one kind. The errors after the first differ in a code only: a few calls of each.
+  // All calls of one kind. The errors after the first differ in a code only: a few calls of each. `without_memory`: once a
+  // call has failed there is no memory any more; then once is as good as for ever, and one error as good as another.
   void fail_each(SystemCall call, bool without_memory = false) {
     for (const int error : errors_of(call)) {
       const bool first = error == errors_of(call).front();
       for (const bool late : {false, true}) {
         if (late && (!first || !may_be_late(call))) continue;
         for (const bool for_ever : {false, true}) {
+          if (without_memory && (for_ever || !first)) continue;
           for (uint64_t nth = 1; first || nth <= kCallsForOtherErrors; nth += kFaultStride) {
             const Fault fault{call, nth, for_ever, late, error};
             const bool struck = run(told(fault), [&] {

@@ -9,7 +9,7 @@ namespace {
 
 // Few enough that the loop cannot have lost half of what it did when it was written.
 constexpr uint64_t kLeastRuns = 2000 / kFaultStride;
-constexpr uint64_t kLeastRunsWithoutMemory = 500 / kFaultStride;
+constexpr uint64_t kLeastRunsWithoutMemory = 600 / kFaultStride;
 
 FaultCounts fail_every_call(bool without_memory) {
   FaultCounts counts;
