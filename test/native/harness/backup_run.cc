@@ -19,6 +19,7 @@ class BackupRun final : public StepListener {
     source_disk_.set_inode(1);
     options_ = profile_of_seed(seed).options;
     options_.max_size = 0;
+    ActivityScope activity(Activity::kCreating);
     if (!Engine::open(source_, "source", options_, Progress(), &engine_).ok()) std::abort();
   }
 
@@ -111,6 +112,7 @@ class BackupRun final : public StepListener {
     std::unique_ptr<Engine> copy;
     const Status status = Engine::open(platform, kTarget, options_, Progress(), &copy);
     if (!status.ok()) fail(std::string("the target is refused: ") + code_name(status.code()) + " " + status.message());
+    if (copy->recovery().status != RecoveryStatus::kClean) fail("the target was not closed in order");
     Contents contents;
     std::string wrong = read_contents(*copy, false, &contents);
     if (wrong.empty()) wrong = difference(contents, expected_);
@@ -120,6 +122,7 @@ class BackupRun final : public StepListener {
 
   void write(uint64_t calls) {
     for (; calls > 0; calls--) {
+      mutation.forget_store();
       const Value value{++next_value_, random_.below(random_.one_in(10) ? 5000 : 300)};
       bytes_.resize(value.length);
       write_value(value, bytes_.data());

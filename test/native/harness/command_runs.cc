@@ -10,7 +10,7 @@ int run_random(const Arguments& arguments) {
   std::vector<Work> works;
   for (uint64_t seed = arguments.first_seed; seed <= arguments.last_seed; seed++) {
     works.push_back([seed, each, &arguments](Result& result) {
-      run_seed(seed, getenv("MUTP") ? profile_for_mutations(seed) : profile_of_seed(seed), each, arguments.dump, result);
+      run_seed(seed, profile_of_seed(seed), each, arguments.dump, result);
     });
   }
   const auto start = std::chrono::steady_clock::now();

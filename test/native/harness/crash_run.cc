@@ -74,8 +74,9 @@ void CrashRun::on_step(Step step) {
   if (random_.percent(3)) disk_.write_back_some();
   if (random_.one_in(100) && workload_.sync_beside_call()) counters_.syncs_inside_calls++;
   if (is_swap) {
-    counters_.swapped++;
     if (random_.one_in(2)) check_side_image();
+  } else if (mutation.removes_sync() && step >= Step::kSyncBegun && step <= Step::kSyncCompleted && random_.one_in(3)) {
+    check_side_image();
   } else if (--until_image_ == 0) {
     until_image_ = random_.between(1, profile_.image_gap);
     check_side_image();
@@ -139,7 +140,7 @@ void CrashRun::stop_the_world() {
 void CrashRun::survive(Crash crash) {
   workload_.abandon();
   counters_.crashes++;
-  if (random_.one_in(25)) {
+  if (random_.one_in(profile_.start_over)) {
     start_over();
     crash = {Crash::Kind::kPowerCut, Image()};
   }

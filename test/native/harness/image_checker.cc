@@ -96,6 +96,9 @@ Outcome ImageChecker::judge_kill(const World& world, const Opened& opened) const
   Outcome outcome;
   outcome.epoch = opened.epoch();
   outcome.created = opened.engine->recovery().status == RecoveryStatus::kCreated;
+  // What a salvage has set aside stays in the file, and is told of each time.
+  if (reports_loss(opened.engine->recovery()) && options_.durability == Durability::kInterval)
+    fail("damage reported where there is none" + describe(world, opened));
   const std::string without = difference(opened.contents, world.oracle.current());
   if (without.empty()) {
     outcome.state = world.oracle.current();

@@ -78,6 +78,7 @@ void ImageChecker::go_on(Opened opened, const Outcome& outcome) {
     return status.ok();
   };
   for (int i = 0; i < 4; i++) {
+    mutation.forget_store();
     Value value;
     Address address;
     if (expect(engine.add(write(&value), &address), "add()")) {
@@ -89,6 +90,7 @@ void ImageChecker::go_on(Opened opened, const Outcome& outcome) {
     auto victim = std::next(state.named.begin(), static_cast<std::ptrdiff_t>(random_.below(state.named.size())));
     if (victim->second.address == kUnknownAddress) continue;
     const Address of_victim = Address::from_integer(victim->second.address);
+    mutation.forget_store();
     if (random_.one_in(3)) {
       if (expect(engine.remove(of_victim), "remove()")) state.named.erase(victim);
     } else if (expect(engine.update(of_victim, write(&value)), "update()")) {

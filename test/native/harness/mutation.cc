@@ -75,6 +75,7 @@ void Mutation::on_pair(const Store& first, const Store& second) {
   const Store taken_back = first;
   const std::vector<std::byte> after(first.at, first.at + first.length);
   std::memcpy(taken_back.at, taken_back.before.data(), taken_back.length);
+  swaps_made_++;
   tell(kStoresSwapped);
   std::memcpy(taken_back.at, after.data(), after.size());
   for (SimulatedDisk* disk : watched()) disk->note_store(taken_back.at, taken_back.length);

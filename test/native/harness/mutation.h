@@ -47,7 +47,8 @@ class Mutation {
   // ---- What to change; nothing by default ----
   void remove_sync(const std::string& name) { removed_sync_ = name; }
   void swap_stores(const StorePair& pair) { swapped_ = pair, swaps_ = true; }
-  bool swaps() const { return swaps_; }
+  bool removes_sync() const { return !removed_sync_.empty(); }
+  uint64_t swaps_made() const { return swaps_made_; }
 
   // ---- What was seen ----
   void enumerate(bool on) { enumerating_ = on; }
@@ -79,6 +80,7 @@ class Mutation {
   std::string removed_sync_;
   StorePair swapped_;
   bool swaps_ = false;
+  uint64_t swaps_made_ = 0;
   bool enumerating_ = false;
   std::map<std::string, uint64_t> syncs_seen_;
   std::map<StorePair, uint64_t> pairs_seen_;

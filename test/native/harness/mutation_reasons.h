@@ -1,14 +1,13 @@
 // Why a mutation (mutation.h) is not noticed: it changes nothing that anybody could see. Every survivor has to be here, with
-// its reason, or the run fails; and so does an entry that is noticed after all, or does not exist any more.
+// its reason, or the run fails; and so does an entry that is noticed after all, or names nothing any more.
 #pragma once
 
-#include <string>
 #include <vector>
 
 namespace mmcb::harness {
 
 struct MutationReason {
-  const char* name;  // as the command mutations prints it
+  const char* name;  // as the command mutations prints it; a pattern of fnmatch(3)
   const char* reason;
 };
 

@@ -95,6 +95,7 @@ void Oracle::settle_in_flight(bool applied, const std::vector<Change>& changes) 
     apply(changes, &current_);
     log_.push_back({in_flight_epoch_, changes});
   }
+  if (!applied) note_undone();
   in_flight_.clear();
 }
 

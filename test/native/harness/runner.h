@@ -31,6 +31,7 @@ struct Arguments {
 // What a child tells its parent, in shared memory.
 struct Result {
   Counters counters;
+  uint64_t swaps;  // made by a mutation
   bool finished;
   bool failed;
   char text[600];

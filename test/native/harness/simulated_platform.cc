@@ -77,6 +77,7 @@ class SimulatedFile final : public File {
 };
 
 Status SimulatedPlatform::open(const std::string&, OpenMode, std::unique_ptr<File>* file) {
+  mutation.forget_store();
   *file = std::make_unique<SimulatedFile>(disk_);
   return Status();
 }

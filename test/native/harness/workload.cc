@@ -129,7 +129,9 @@ void Workload::begin_sync(bool closing) {
 Status Workload::step_machine() {
   if (disk_.sync_begun()) disk_.honour_begun_sync();
   in_machine_ = true;
+  mutation.forget_store();  // the sync thread's stores are no part of a call's
   Status status = machine_->step();
+  mutation.forget_store();
   in_machine_ = false;
   world_.phase = static_cast<size_t>(machine_->phase());
   return status;
@@ -173,6 +175,7 @@ void Workload::sync_all() {
 // The disk fails under a sync point. Nothing is written any more, the process ends, and the file goes back to the last
 // sync point, whatever the page cache shows.
 void Workload::fail_a_sync() {
+  if (mutation.removes_sync()) return;  // it might be the one that fails
   sync_all();
   counters_.failed_syncs++;
   world_.failing = true;

@@ -52,6 +52,7 @@ bool Workload::any_name(const State& state, Name* name, Held* held) {
 // ---- Outcomes ------------------------------------------------------------------------------------------------------------
 
 bool Workload::settle(const Status& status, const std::vector<Change>& changes, const char* what) {
+  mutation.forget_store();
   if (status.ok()) {
     world_.oracle.done(changes);
     for (const Change& change : changes) {

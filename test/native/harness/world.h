@@ -64,7 +64,6 @@ struct Counters {
   uint64_t syncs_inside_calls = 0;
   uint64_t backups = 0;
   uint64_t backup_images = 0;
-  uint64_t swapped = 0;  // images between two swapped stores
   uint64_t steps[static_cast<size_t>(Step::kCount)][kPhases] = {};
 
   uint64_t of_step(size_t step) const {
