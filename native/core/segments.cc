@@ -168,9 +168,17 @@ Status Segments::keep_spare(uint32_t length) {
   for (const uint32_t segment : free_) {
     if (!segments_[segment].hollow && ++sound > length) return Status();
   }
-  for (const uint32_t segment : free_) {
-    const Segment& s = segments_[segment];
-    if (s.hollow && !s.refused && fill_holes(segment, 1).ok() && ++sound > length) return Status();
+  // Then holes: first those that may have their blocks after all, then those refused before, as long as there is space again.
+  for (const bool refused : {false, true}) {
+    for (const uint32_t segment : free_) {
+      const Segment& s = segments_[segment];
+      if (!s.hollow || s.refused != refused) continue;
+      if (fill_holes(segment, 1).ok()) {
+        if (++sound > length) return Status();
+      } else if (refused) {
+        break;
+      }
+    }
   }
   return grow(length + 1 - sound);
 }
