@@ -189,9 +189,17 @@ Status Segments::keep_spare(uint32_t length) {
   for (uint32_t segment = free_.next(0); segment != kNone; segment = free_.next(uint64_t{segment} + 1)) {
     if (!segments_[segment].hollow && ++sound > length) return Status();
   }
-  for (uint32_t segment = free_.next(0); segment != kNone; segment = free_.next(uint64_t{segment} + 1)) {
-    const Segment& s = segments_[segment];
-    if (s.hollow && !s.refused && fill_holes(segment, 1).ok() && ++sound > length) return Status();
+  // Then holes: first those that may have their blocks after all, then those refused before, as long as there is space again.
+  for (const bool refused : {false, true}) {
+    for (uint32_t segment = free_.next(0); segment != kNone; segment = free_.next(uint64_t{segment} + 1)) {
+      const Segment& s = segments_[segment];
+      if (!s.hollow || s.refused != refused) continue;
+      if (fill_holes(segment, 1).ok()) {
+        if (++sound > length) return Status();
+      } else if (refused) {
+        break;
+      }
+    }
   }
   return grow(length + 1 - sound);
 }

@@ -98,24 +98,25 @@ for (const kind of ['ext4', 'xfs', 'btrfs', 'tmpfs'] as const) {
         await store.open();
         const { error, done } = await store.exhaust(() => ({ type: 'add', value: store.value(size) }), count);
         expect(codes(error)).toEqual(noSpace);
-        expect(done).toBeGreaterThanOrEqual(4);
+        // One of the four is left to compaction.
+        expect(done).toBeGreaterThanOrEqual(3);
         await store.verify();
         await store.close();
       },
     );
 
     it('compacts, and has room again', async () => {
-      const store = new CheckedStore(disk.file(), { segmentSize, compaction: { policy: 'disabled' } });
+      const store = new CheckedStore(disk.file(), { segmentSize, initialSize: 0, compaction: { policy: 'disabled' } });
       await store.open();
-      await store.must(store.add(count * 20, 1000));
+      await store.must(store.add(count * 5, 9000));
       disk.fill();
-      const { error } = await store.exhaust(() => ({ type: 'add', value: store.value(1000) }), 100_000);
+      const { error } = await store.exhaust(() => ({ type: 'add', value: store.value(9000) }), 10_000);
       expect(codes(error)).toEqual(noSpace);
       // Every second one, so that no segment becomes free by itself.
       await store.must(removals(store.addresses().filter((_, i) => i % 2 === 0)));
       const { freedSegments } = await store.compact();
-      expect(freedSegments).toBeGreaterThan(count / 6);
-      await store.must(store.add(count * 5, 1000));
+      expect(freedSegments).toBeGreaterThan(count / 2);
+      await store.must(store.add(count, 9000));
       await store.verify();
       await store.close();
     });

@@ -107,12 +107,13 @@ export class Disk {
           throw error;
         }
       };
-      // What was only promised (delayed allocation) becomes exact with a sync: again, until not one block is left.
-      for (let round = 0; round < 8; round++) {
+      // In steps that get smaller, because btrfs thinks for long over each write near the end. What was only promised
+      // (delayed allocation) becomes exact with a sync: again, until not one block is left.
+      for (let round = 0; round < 4; round++) {
         let wrote = false;
-        while (this.available > leave + MiB && write(MiB)) wrote = true;
-        while (this.available > leave && write(4096)) wrote = true;
-        if (leave === 0) while (write(4096)) wrote = true;
+        for (let size = MiB; size >= 4096; size /= 4) {
+          while ((leave === 0 || this.available > leave + size) && write(size)) wrote = true;
+        }
         fsyncSync(file);
         if (!wrote) return;
       }
