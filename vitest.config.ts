@@ -18,6 +18,7 @@ export default defineConfig({
     // Child processes: the engine keeps one registry per process, and an addon that aborts must not take others along.
     pool: 'forks',
     poolOptions: { forks: { maxForks: 2, minForks: 1 } },
+    maxConcurrency: 2,
     testTimeout: suite === 'js' ? 20_000 : 600_000,
     hookTimeout: 30_000,
     teardownTimeout: 10_000,

@@ -16,6 +16,11 @@ export class Model {
     return this.#values.size;
   }
 
+  /** Of the entries without keys. */
+  get addresses(): Address[] {
+    return [...this.#values.keys()].filter((ref) => ref[0] === 'p').map((ref) => Number(ref.slice(1)));
+  }
+
   /** `addresses`: what the adds of the operation returned. */
   apply(operation: Operation, addresses: Address[]): void {
     const values = this.#values;

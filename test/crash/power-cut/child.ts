@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const program = fileURLToPath(new URL('../child.mjs', import.meta.url));
+const program = fileURLToPath(new URL('./process.mjs', import.meta.url));
 
 export interface Under {
   shim: string;
