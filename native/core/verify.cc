@@ -47,7 +47,8 @@ Status Verifier::check() {
   const uint64_t started = e.platform_.monotonic_ns();
   check_head();
   check_superblocks();
-  MMCB_TRY(check_space());
+  MMCB_TRY(e.check_file_size());
+  check_space();
 
   Engine::Snapshot snapshot;
   MMCB_TRY(e.open_snapshot(&snapshot));

@@ -42,7 +42,7 @@ class Verifier final : private WalkInterrupt {
   // verify_space.cc: head and segments
   void check_head();
   void check_superblocks();
-  Status check_space();
+  void check_space();
   void check_segment(uint32_t segment);
 
   bool go_on() override;

@@ -149,6 +149,8 @@ TEST_CASE("victims that are emptied and cut off before their turn are passed ove
   REQUIRE(store.sync().ok());
   Compactor compactor(*store);
   compactor.begin(Goal::kAll);  // every one of them, the open one, too
+  Next next = Next::kMore;
+  REQUIRE(compactor.step(0, &next).ok());  // now they are chosen
   for (size_t i = 0; i < addresses.size(); i += 2) REQUIRE(store->remove(addresses[i]).ok());
   for (int i = 0; i < 3; i++) {
     REQUIRE(store.sync().ok());
@@ -234,9 +236,9 @@ TEST_CASE("compaction that finds no room, no disk or no memory for the trimming 
   SUBCASE("no room") {
     thin_out(*engine, 2, addresses);
     compactor.begin(Goal::kAll);
-    status = finish(*engine, compactor);
-    CHECK(status.code() == Code::kFull);
-    compactor.abandon();
+    // The last free segment is compaction's, however full the file.
+    CHECK(finish(*engine, compactor).ok());
+    CHECK(compactor.report().freed_segments != 0);
   }
   SUBCASE("no disk") {
     thin_out(*engine, 100, addresses);

@@ -12,6 +12,7 @@
 #include "core/recovery.h"
 #include "core/stores.h"
 #include "core/verify.h"
+#include "harness/mutation.h"
 #include "harness/simulated_platform.h"
 #include "support/engine_fixture.h"
 
@@ -42,6 +43,9 @@ struct Sample {
 };
 
 Key key_of(const Entry& entry) { return {entry.kind, bytes(entry.key)}; }
+
+// The simulated disk learns from these what the engine has stored.
+[[maybe_unused]] const bool hooks_installed = (harness::install_hooks(), true);
 
 enum class Ending { kClosed, kPowerCut, kKilled };
 

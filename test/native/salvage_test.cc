@@ -88,7 +88,8 @@ TEST_CASE("salvage: what a run has taken the place of does not come back after i
     const uint64_t run = find_run(image, options);
     REQUIRE(run != 0);
     const uint64_t last = run + 2 * options.segment_size;
-    image.replace(last, options.segment_size - 8, before, last, options.segment_size - 8);  // but for the run's mark
+    // All but the mark of the run's entry and its trailer.
+    image.replace(last, options.segment_size - 16, before, last, options.segment_size - 16);
     std::memcpy(image.data() + kStateFailed, &kFailedMark, sizeof kFailedMark);  // so that no digest is asked
     write_file(path, image);
   }

@@ -160,17 +160,18 @@ TEST_CASE("a file grows as far as there is address space") {
 TEST_CASE("where much does not fit on the disk, what is needed may") {
   Space space;
   REQUIRE(space.segments.reserve_file(kHead + 32 * kSize).ok());
-  for (int i = 0; i < 32; i++) space.allocate(kHalf);
+  while (space.segments.free_segments() != 1) space.allocate(kHalf);  // the last one is compaction's
+  const uint32_t count = space.segments.count();
   space.platform.fail(CountedCall::kAllocate);
-  CHECK(space.allocate(kHalf).segment == 32);
-  CHECK(space.segments.count() == 33);  // and not an eighth more
+  space.allocate(kHalf);
+  CHECK(space.segments.count() == count + 1);  // and not an eighth more
   // The bound on growth says the same.
   space.segments.set_growth_bound(0);
   space.allocate(kHalf);
-  CHECK(space.segments.count() == 34);
+  CHECK(space.segments.count() == count + 2);
   space.segments.set_growth_bound(~0ull);
   space.allocate(kHalf);
-  CHECK(space.segments.count() == 34 + 34 / 8);
+  CHECK(space.segments.count() == count + 2 + (count + 2) / 8);
 }
 
 TEST_CASE("a growth that fails leaves the file as it was, and can be tried again") {
@@ -253,7 +254,7 @@ TEST_CASE("trimming cuts free segments off, and gives blocks in the middle back;
       space.platform.fail(CountedCall::kAllocate);
       const Status status = space.try_to_allocate(kHalf);
       if (space.platform.withdraw(CountedCall::kAllocate)) continue;  // one of the reserve, which has its blocks
-      CHECK(status.code() == Code::kNoSpace);
+      CHECK(status.ok());  // another place is found
       break;
     }
     space.allocate(kHalf);
