@@ -16,6 +16,9 @@ const steps = [
   ['npm test', ['native', 'js', 'crash'], () => run(npm, ['test', '--silent']).then(({ code }) => code)],
   ['ASan and UBSan', ['asan'], () => script('test:asan')],
   ['TSan', ['tsan'], () => script('test:tsan')],
+  ['Node suite under ASan', ['node-address-undefined'], () => script('test:node-asan')],
+  ['soak', ['soak'], () => script('test:soak')],
+  ['branch coverage', ['coverage'], () => script('test:coverage')],
   ['package', ['package'], () => script('test:package')],
 ];
 
