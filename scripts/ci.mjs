@@ -17,6 +17,9 @@ const steps = [
   ['ASan and UBSan', ['asan'], () => script('test:asan')],
   ['TSan', ['tsan'], () => script('test:tsan')],
   ['fuzzing', ['fuzz'], () => script('test:fuzz')],
+  ['Node suite under ASan', ['node-address-undefined'], () => script('test:node-asan')],
+  ['soak', ['soak'], () => script('test:soak')],
+  ['branch coverage', ['coverage'], () => script('test:coverage')],
   ['package', ['package'], () => script('test:package')],
 ];
 

@@ -26,7 +26,7 @@ const modelRuns = '4';
 
 async function main() {
   if (process.platform !== 'linux') return skip('sanitizers are preloaded on Linux only');
-  await setup();
+  await setup(['deps', 'ts']);
   const preload = await findRuntimes();
   if (preload === undefined) return skip(`the compiler has no runtime for -fsanitize=${sanitize}`);
   await build();
