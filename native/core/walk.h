@@ -93,7 +93,8 @@ inline bool entry_holds(const WalkContext& context, uint64_t offset, uint64_t ru
   std::byte bytes[EntryHeader::kSize];
   copy_out(bytes, at, sizeof bytes);
   *header = decode_entry_header(bytes);
-  if (header->ordinal < lowest_ordinal || !key_fits(header->kind, header->key_size) || header->data_size > header->capacity)
+  if (header->ordinal < lowest_ordinal || !key_fits(header->kind, header->key_size) ||
+      header->data_size > header->capacity)
     return false;
   // An entry takes a header at least: ordinals cannot run ahead of the space they stand for.
   const uint64_t run_start = offset - (offset - context.head) % context.segment_size;

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "support/engine_fixture.h"
 #include "support/countdown_platform.h"
+#include "support/engine_fixture.h"
 
 using namespace mmcb;
 using namespace mmcb::test;

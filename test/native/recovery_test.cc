@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "core/stores.h"
-#include "support/engine_fixture.h"
 #include "support/countdown_platform.h"
+#include "support/engine_fixture.h"
 
 using namespace mmcb;
 using namespace mmcb::test;

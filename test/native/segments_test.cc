@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "core/volume.h"
-#include "support/engine_fixture.h"
 #include "support/countdown_platform.h"
+#include "support/engine_fixture.h"
 
 using namespace mmcb;
 using namespace mmcb::test;
@@ -254,7 +254,7 @@ TEST_CASE("trimming cuts free segments off, and gives blocks in the middle back;
       space.platform.fail(CountedCall::kAllocate);
       const Status status = space.try_to_allocate(kHalf);
       if (space.platform.withdraw(CountedCall::kAllocate)) continue;  // one of the reserve, which has its blocks
-      CHECK(status.ok());  // another place is found
+      CHECK(status.ok());                                             // another place is found
       break;
     }
     space.allocate(kHalf);

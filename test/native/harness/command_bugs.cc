@@ -158,8 +158,8 @@ int run_bugs(const Arguments& arguments) {
     }
     std::sort(images.begin(), images.end());
     std::printf("%-26s %4zu/%-3zu %8llu %8llu %8llu  %.120s\n", name.c_str(), images.size(), works.size(),
-                printable(images.empty() ? 0 : images[images.size() / 2]), printable(images.empty() ? 0 : images.back()),
-                printable(cap), example.c_str());
+                printable(images.empty() ? 0 : images[images.size() / 2]),
+                printable(images.empty() ? 0 : images.back()), printable(cap), example.c_str());
     if (not_found.empty()) {
       found++;
     } else {

@@ -39,8 +39,8 @@ struct Profile {
   uint64_t torn_copies = 10;
   uint64_t rot = 10;
   uint64_t restored_copies = 4;
-  uint64_t salvage = 50;  // in hundredths of the damaged ones: opened with recovery 'salvage'
-  uint64_t image_gap = 160;  // steps between two images, at most
+  uint64_t salvage = 50;          // in hundredths of the damaged ones: opened with recovery 'salvage'
+  uint64_t image_gap = 160;       // steps between two images, at most
   uint64_t longest_life = 12000;  // steps between two crashes, at most
   uint64_t start_over = 25;       // one crash in so many leaves nothing of the file
 };
