@@ -223,6 +223,10 @@ Status Recovery::scan(Reading reading) {
       continue;
     }
     const bool ended = mark.valid && mark.end_epoch != 0 && mark.end_epoch <= limit;
+    if (salvaging_ && !ended && header.run_length > 1 && !MMCB_BUG(kOutlivedRunKept) && !settle_run(i, header)) {
+      i++;
+      continue;
+    }
     if (!ended) {
       MMCB_TRY(scan_segment(i, header, mark, limit));
       i += header.run_length;
@@ -295,6 +299,35 @@ Status Recovery::scan_segment(uint32_t index, const SegmentHeader& header, const
     e.segments_.at(index).damaged = e.recovery_.quarantined != damage_before;
   }
   return status;
+}
+
+// In process mode a segment of a run is used again before the end of the run is on the disk. After a power cut its own
+// header and that of the run can stand beside each other, and only one of them is right. The other one goes: it would come
+// back when the one that is believed has ended. False: the run is the one that goes.
+bool Recovery::settle_run(uint32_t first, const SegmentHeader& run) {
+  Segments& segments = engine_.segments_;
+  uint64_t data_end = 0;
+  walk_run(context_, first, run, ~0ull, [&](const WalkedEntry& entry) {
+    data_end = entry.offset + EntryHeader::kSize + entry.header.key_size + entry.header.data_size;
+  });
+  std::vector<uint64_t> inner;
+  bool is_outlived = false;
+  for (uint32_t i = first + 1; i < first + run.run_length; i++) {
+    SegmentHeader header;
+    Mark mark;
+    if (segments.offset_of(i) < data_end || !read_segment(context_, i, segments.count(), &header, &mark)) continue;
+    inner.push_back(segments.offset_of(i));
+    // Of the same epoch, the run is the later one if its entry is there.
+    if (header.birth_epoch > run.birth_epoch || (header.birth_epoch == run.birth_epoch && data_end == 0))
+      is_outlived = true;
+  }
+  if (is_outlived) {
+    plan_.void_segments.push_back(segments.offset_of(first));
+    note_damage(segments.offset_of(first));
+    return false;
+  }
+  plan_.void_segments.insert(plan_.void_segments.end(), inner.begin(), inner.end());
+  return true;
 }
 
 // A power cut can leave the header of an entry that was written after E on the disk, and not all of its data: no entry,

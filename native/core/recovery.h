@@ -50,6 +50,7 @@ class Recovery {
   Status keep_pages(uint64_t length);
   Status scan(Reading reading);
   Status scan_segment(uint32_t index, const SegmentHeader& header, const Mark& mark, uint64_t limit);
+  bool settle_run(uint32_t first, const SegmentHeader& run);
   void find_torn(uint32_t index, const WalkEnd& end);
   Status take_live(uint32_t segment, const WalkedEntry& entry);
   void note_epoch(uint64_t epoch);

@@ -46,7 +46,7 @@ struct StoreSite {
 // Called before each store (`done` is false) and after it. May throw, like the step hook.
 extern void (*store_hook)(const StoreSite& site, std::byte* at, size_t length, bool done);
 
-#define MMCB_STORE_SITE , const StoreSite &site = StoreSite::here()
+#define MMCB_STORE_SITE , const StoreSite& site = StoreSite::here()
 #define MMCB_STORE_HOOK(at, length, done) \
   if (store_hook != nullptr) store_hook(site, at, length, done)
 

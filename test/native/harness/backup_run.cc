@@ -15,7 +15,11 @@ constexpr const char* kTarget = "copy";
 class BackupRun final : public StepListener {
  public:
   BackupRun(uint64_t seed, Counters& counters)
-      : random_(seed ^ 0xbac0b), counters_(counters), source_disk_(seed), checker_disk_(seed ^ 0xd15c), source_(source_disk_) {
+      : random_(seed ^ 0xbac0b),
+        counters_(counters),
+        source_disk_(seed),
+        checker_disk_(seed ^ 0xd15c),
+        source_(source_disk_) {
     source_disk_.set_inode(1);
     options_ = profile_of_seed(seed).options;
     options_.max_size = 0;
@@ -62,7 +66,8 @@ class BackupRun final : public StepListener {
       for (int i = 0; i < 4; i++) check();
     });
     const bool failing = random_.one_in(4);
-    if (failing) random_.one_in(2) ? file.fail_sync_in(random_.between(1, 8)) : file.fail_allocate_in(random_.between(1, 4));
+    if (failing)
+      random_.one_in(2) ? file.fail_sync_in(random_.between(1, 8)) : file.fail_allocate_in(random_.between(1, 4));
     Status status;
     {
       ListenerScope scope(this);

@@ -77,10 +77,11 @@ void with_growth(Profile& p) {
   p.image_gap = 600;
 }
 
-void with_trims_beside_syncs(Profile& p) {
+void with_runs_in_process_mode(Profile& p) {
   with_little_space(p);
   in_process_mode(p);
-  p.compactions = 350;
+  p.wide_values = 25;
+  p.names = 25;
   p.image_gap = 100;
 }
 
@@ -109,7 +110,7 @@ Plan plan_for(Bug bug) {
     case Bug::kScrubNotSynced: return {60'000, with_short_lives};
     case Bug::kKillRecoveryFreesHeld: return {20'000, with_little_space};
     case Bug::kSizeBeforeSync: return {60'000, with_growth};
-    case Bug::kSyncingSizeIgnored: return {60'000, with_trims_beside_syncs};
+    case Bug::kOutlivedRunKept: return {150'000, with_runs_in_process_mode};
     case Bug::kLostStateTrusted: return {20'000, with_clears_and_damage};
     case Bug::kGenerationFloorLost: return {5'000, with_restarts};
     case Bug::kTruncateBeforeSuperblock: return {5'000, with_little_space};
@@ -139,7 +140,7 @@ Profile profile_for(Bug bug, uint64_t seed) {
 Profile switch_bug_on(const std::string& name, uint64_t seed) {
   for (size_t bug = 0; bug < static_cast<size_t>(Bug::kCount); bug++) {
     if (name != name_of(static_cast<Bug>(bug))) continue;
-    if (getenv("NOBUG") == nullptr) seeded_bugs = uint64_t{1} << bug;
+    seeded_bugs = uint64_t{1} << bug;
     return profile_for(static_cast<Bug>(bug), seed);
   }
   std::fprintf(stderr, "mmcb_power_cut: there is no bug %s\n", name.c_str());
@@ -179,8 +180,8 @@ int run_bugs(const Arguments& arguments) {
     }
     std::sort(images.begin(), images.end());
     std::printf("%-26s %4zu/%-3zu %8llu %8llu %8llu  %.120s\n", name.c_str(), images.size(), works.size(),
-                printable(images.empty() ? 0 : images[images.size() / 2]), printable(images.empty() ? 0 : images.back()),
-                printable(cap), example.c_str());
+                printable(images.empty() ? 0 : images[images.size() / 2]),
+                printable(images.empty() ? 0 : images.back()), printable(cap), example.c_str());
     if (not_found.empty()) {
       found++;
     } else {

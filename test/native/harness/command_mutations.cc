@@ -143,7 +143,8 @@ uint64_t judge(const char* what, const std::vector<Mutant>& mutants, const std::
     if (result.failed && reason != nullptr) std::printf("  is noticed, although: %s\n", reason);
   }
   for (const MutationReason& r : reasons) {
-    const bool exists = std::any_of(mutants.begin(), mutants.end(), [&](const Mutant& m) { return fnmatch(r.name, m.name.c_str(), 0) == 0; });
+    const bool exists = std::any_of(mutants.begin(), mutants.end(),
+                                    [&](const Mutant& m) { return fnmatch(r.name, m.name.c_str(), 0) == 0; });
     if (exists) continue;
     std::printf("there is a reason for %s, which was not seen any more\n", r.name);
     failures++;
@@ -165,9 +166,11 @@ int run_mutations(const Arguments& arguments) {
   uint64_t passed = 0;
   uint64_t failures = 0;
   if (arguments.wants("syncs"))
-    failures += judge("syncs removed", places.syncs, reasons_for_syncs(), profile_for_syncs, cap(kSyncCap), arguments, &passed);
+    failures +=
+        judge("syncs removed", places.syncs, reasons_for_syncs(), profile_for_syncs, cap(kSyncCap), arguments, &passed);
   if (arguments.wants("swaps"))
-    failures += judge("stores swapped", places.swaps, reasons_for_swaps(), profile_for_mutations, cap(kSwapCap), arguments, &passed);
+    failures += judge("stores swapped", places.swaps, reasons_for_swaps(), profile_for_mutations, cap(kSwapCap),
+                      arguments, &passed);
   std::printf("mutations: %.1f s\n", since(start));
   return print_verdict(passed, failures);
 }

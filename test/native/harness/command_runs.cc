@@ -55,8 +55,8 @@ int run_exhaustively(const Arguments& arguments) {
   const auto start = std::chrono::steady_clock::now();
   Counters total;
   uint64_t failures = 0;
-  const std::vector<Result> results = run_all(
-      works, arguments.jobs, [&](const Counters& so_far) { return so_far.exhaustive >= arguments.images; });
+  const std::vector<Result> results =
+      run_all(works, arguments.jobs, [&](const Counters& so_far) { return so_far.exhaustive >= arguments.images; });
   for (size_t i = 0; i < results.size(); i++) {
     total.add(results[i].counters);
     if (!results[i].failed) continue;

@@ -171,8 +171,10 @@ void ImageChecker::verify(const Opened& opened, bool damaged) {
   if (const Status status = Verifier(*opened.engine).run(Progress(), &report); !status.ok()) {
     fail(std::string("verify(): ") + code_name(status.code()) + " " + status.message());
   }
-  if (!damaged && !report.errors.empty()) fail("verify() finds damage that recovery did not: " + report.errors[0].message);
-  if (opened.contents.unreadable != 0 && report.errors.empty()) fail("verify() does not see an entry that cannot be read");
+  if (!damaged && !report.errors.empty())
+    fail("verify() finds damage that recovery did not: " + report.errors[0].message);
+  if (opened.contents.unreadable != 0 && report.errors.empty())
+    fail("verify() does not see an entry that cannot be read");
   if (report.entries != opened.contents.entries.size() + opened.contents.unreadable && report.errors.empty()) {
     fail("verify() counts " + std::to_string(report.entries) + " entries, there are " +
          std::to_string(opened.contents.entries.size()));

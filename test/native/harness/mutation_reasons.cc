@@ -6,9 +6,11 @@ namespace {
 constexpr const char* kNotThereYet = "the entry is not there before its checksum, which is stored after both";
 constexpr const char* kNotArmed = "the journal does not count before it is armed, which comes after both";
 constexpr const char* kArmed = "the journal is armed meanwhile: recovery repeats both";
-constexpr const char* kRepeated = "recovery finds the same again and repeats it; before its sync point nothing depends on the order";
+constexpr const char* kRepeated =
+    "recovery finds the same again and repeats it; before its sync point nothing depends on the order";
 constexpr const char* kNextSaysSo = "until the digest is stored, the next digest says the same";
-constexpr const char* kNothingLive = "the segment holds nothing live: with or without its end mark the live set is the same";
+constexpr const char* kNothingLive =
+    "the segment holds nothing live: with or without its end mark the live set is the same";
 constexpr const char* kNoHeader = "the segment header is void until its checksum fits, which is stored last";
 
 }  // namespace
@@ -16,7 +18,8 @@ constexpr const char* kNoHeader = "the segment header is void until its checksum
 const std::vector<MutationReason>& reasons_for_syncs() {
   static const std::vector<MutationReason> reasons = {
       {"creating, data", "nothing but zeros is in the file before its first superblocks"},
-      {"backup, data", "nobody looks at the copy before it is renamed, and the sync of its superblock writes everything else, too"},
+      {"backup, data",
+       "nobody looks at the copy before it is renamed, and the sync of its superblock writes everything else, too"},
   };
   return reasons;
 }
@@ -30,7 +33,8 @@ const std::vector<MutationReason>& reasons_for_swaps() {
       {"engine_write.cc announce_digest#1 > journal.cc arm*", kNotArmed},
       {"journal.cc arm_* > journal.cc arm*", kNotArmed},
       {"journal.cc arm#[12] > journal.cc arm#*", kNotArmed},
-      {"journal.cc arm#3 > journal.cc arm#4", "an armed record whose checksum does not fit is not believed, and nothing is applied yet"},
+      {"journal.cc arm#3 > journal.cc arm#4",
+       "an armed record whose checksum does not fit is not believed, and nothing is applied yet"},
       {"engine_write.cc update_in_place#1 > engine_write.cc update_in_place#2", kArmed},
       {"journal.cc apply#* > journal.cc apply#*", kArmed},
       {"journal.cc clear#1 > engine_write.cc settle_digest#1", "repeating a record that was applied changes nothing"},
@@ -42,11 +46,13 @@ const std::vector<MutationReason>& reasons_for_swaps() {
       {"segments.cc write_header#[123] > segments.cc write_header#*", kNoHeader},
       {"segments.cc write_header#5 > engine_write.cc fill#1", kNotThereYet},
       {"sync_machine.cc step#1 > sync_machine.cc step#2", "both places hold the magic from the beginning"},
-      {"engine_write.cc announce_digest#1 > engine_write.cc fill#1", "a redo list: nothing leads to it before the journal is armed"},
+      {"engine_write.cc announce_digest#1 > engine_write.cc fill#1",
+       "a redo list: nothing leads to it before the journal is armed"},
       {"engine_write.cc announce_digest#1 > segments.cc write_header#1",
        "a segment for a redo list: nothing leads to it before the journal is armed"},
       {"engine_write.cc update_in_place#1 > journal.cc clear#1",
-       "without data to store the header is all that changes: the update has not happened yet, and its digest is not stored"},
+       "without data to store the header is all that changes: the update has not happened yet, and its digest is not "
+       "stored"},
       {"journal.cc replay#* > *", kArmed},
       {"journal.cc apply#* > recovery.cc apply#1", kArmed},
       {"journal.cc clear#1 > recovery.cc *", "repeating a record that was applied changes nothing"},

@@ -27,7 +27,8 @@ namespace mmcb::harness {
 namespace {
 
 [[noreturn]] void usage(const char* problem) {
-  std::fprintf(stderr, "mmcb_power_cut: %s\nuse: random|exhaustive|backup|bugs|mutations|--replay SEED, see power_cut.cc\n",
+  std::fprintf(stderr,
+               "mmcb_power_cut: %s\nuse: random|exhaustive|backup|bugs|mutations|--replay SEED, see power_cut.cc\n",
                problem);
   std::exit(2);
 }

@@ -104,19 +104,22 @@ std::vector<Result> run_all(const std::vector<Work>& works, unsigned jobs, const
 void print_counters(const Counters& c, double seconds) {
   const auto n = [](uint64_t count) { return printable(count); };
   std::printf("build %s\n", build_hash().c_str());
-  std::printf("images %llu (%.0f/s): power cuts %llu (%llu of them exhaustive), kills %llu, torn copies %llu, restored "
-              "copies %llu, rot %llu\n",
-              n(c.images), static_cast<double>(c.images) / seconds, n(c.power_cuts), n(c.exhaustive), n(c.kills),
-              n(c.torn_copies), n(c.restored_copies), n(c.rot));
+  std::printf(
+      "images %llu (%.0f/s): power cuts %llu (%llu of them exhaustive), kills %llu, torn copies %llu, restored "
+      "copies %llu, rot %llu\n",
+      n(c.images), static_cast<double>(c.images) / seconds, n(c.power_cuts), n(c.exhaustive), n(c.kills),
+      n(c.torn_copies), n(c.restored_copies), n(c.rot));
   std::printf("crashes inside recovery (side) %llu, opened twice %llu, gone on %llu, verified %llu, salvaged %llu\n",
               n(c.second_cuts), n(c.reopened), n(c.continued), n(c.verified), n(c.salvaged));
-  std::printf("torn copies rolled back %llu, accepted as a prefix %llu; mixtures of copies refused %llu; rot refused %llu, "
-              "reported %llu\n",
-              n(c.torn_rolled_back), n(c.torn_prefixes), n(c.restored_refused), n(c.rot_refused), n(c.rot_reported));
-  std::printf("chained crashes %llu, nested in recovery %llu, failed syncs %llu, clean reopenings %llu, calls %llu, sync "
-              "phases inside calls %llu, full %llu\n",
-              n(c.crashes), n(c.nested_crashes), n(c.failed_syncs), n(c.clean_reopenings), n(c.calls),
-              n(c.syncs_inside_calls), n(c.full));
+  std::printf(
+      "torn copies rolled back %llu, accepted as a prefix %llu; mixtures of copies refused %llu; rot refused %llu, "
+      "reported %llu\n",
+      n(c.torn_rolled_back), n(c.torn_prefixes), n(c.restored_refused), n(c.rot_refused), n(c.rot_reported));
+  std::printf(
+      "chained crashes %llu, nested in recovery %llu, failed syncs %llu, clean reopenings %llu, calls %llu, sync "
+      "phases inside calls %llu, full %llu\n",
+      n(c.crashes), n(c.nested_crashes), n(c.failed_syncs), n(c.clean_reopenings), n(c.calls), n(c.syncs_inside_calls),
+      n(c.full));
   if (c.skipped != 0) std::printf("steps skipped (too many dirty pages) %llu\n", n(c.skipped));
   std::printf("steps:");
   uint64_t combinations = 0;

@@ -126,7 +126,7 @@ class SimulatedDisk {
   bool is_same_in(const MemoryBlock& block) const { return copy_ == &block && copied_version_ == version_; }
   void resize_live(uint64_t size);
   void clear_pages(uint64_t from, uint64_t end);  // page numbers: neither dirty nor lost
-  void drop_pages(uint64_t from, uint64_t end);  // they leave the file
+  void drop_pages(uint64_t from, uint64_t end);   // they leave the file
   bool differs(uint64_t page) const;
   bool is_dirty(uint64_t page) const { return (pages_[page] & kDirty) != 0 && differs(page); }
   // True where a change that is pending from index `first` on decides about this page.
@@ -139,11 +139,11 @@ class SimulatedDisk {
 
   Random random_;
   MemoryPool pool_;
-  MemoryBlock* spare_;  // where the page cache is when the file is not mapped
-  MemoryBlock* block_;  // where the page cache is: in the reservation of whoever mapped the file last
-  uint64_t version_ = 0;                // counts changes of the page cache
-  const MemoryBlock* copy_ = nullptr;   // the private mapping that nobody has stored to, if there is one
-  uint64_t copied_version_ = 0;         // of what is there
+  MemoryBlock* spare_;                 // where the page cache is when the file is not mapped
+  MemoryBlock* block_;                 // where the page cache is: in the reservation of whoever mapped the file last
+  uint64_t version_ = 0;               // counts changes of the page cache
+  const MemoryBlock* copy_ = nullptr;  // the private mapping that nobody has stored to, if there is one
+  uint64_t copied_version_ = 0;        // of what is there
   bool dead_ = false;
   bool has_name_ = true;
   bool name_is_durable_ = true;

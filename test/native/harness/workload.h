@@ -25,6 +25,7 @@ struct Profile {
   uint64_t long_value = 2500;  // few reach this
   bool huge_values = true;     // wider than the journal, wider than a segment
   bool faults = true;          // failing syncs, full disks
+  uint64_t wide_values = 1;    // in three hundred of all values: around the size of a segment
   // How often things happen, in thousandths of all calls.
   uint64_t batches = 60;
   uint64_t clears = 3;
@@ -39,8 +40,8 @@ struct Profile {
   uint64_t torn_copies = 10;
   uint64_t rot = 10;
   uint64_t restored_copies = 4;
-  uint64_t salvage = 50;  // in hundredths of the damaged ones: opened with recovery 'salvage'
-  uint64_t image_gap = 160;  // steps between two images, at most
+  uint64_t salvage = 50;          // in hundredths of the damaged ones: opened with recovery 'salvage'
+  uint64_t image_gap = 160;       // steps between two images, at most
   uint64_t longest_life = 12000;  // steps between two crashes, at most
   uint64_t start_over = 25;       // one crash in so many leaves nothing of the file
 };
@@ -85,7 +86,8 @@ class Workload {
   void sync_notch();
   void sync_all();
   void compaction_notch();
-  void compact_all();
+  // False where it found no room to move anything to.
+  bool compact_all();
   void open_snapshot();
   void check_snapshot();
   void close_snapshots();
