@@ -14,16 +14,25 @@ const suites = {
   js: (args) => vitest('js', args),
   fuzz: (args) => script('fuzz', 'scripts/fuzz.mjs', args),
   // Power cuts are simulated in native code; kill -9 needs real processes, so it is driven from JavaScript.
-  crash: async () =>
-    addCounts([await powerCuts(randomCuts), await powerCuts(seededBugs), await kills(), await vitest('crash')]),
+  crash: async () => addCounts([...(await powerCutSuites()), await kills(), await vitest('crash')]),
   hostile: (args) => vitest('hostile', args),
 };
 // Short settings; by hand, the harness takes longer ones: node scripts/native-tests.mjs --power-cut random --seeds 1..5000 ...
-const randomCuts = ['random', '--seeds', '1..60', '--images', '80000', '--jobs', '2'];
-const seededBugs = ['bugs', '--seeds', '1..5', '--max-images', '40000', '--jobs', '2'];
+const powerCutRuns = [
+  ['exhaustive', '--seeds', '1..5000', '--images', '1000000', '--jobs', '2'],
+  ['random', '--seeds', '1..120', '--images', '200000', '--jobs', '2'],
+  ['backup', '--seeds', '1..40', '--jobs', '2'],
+  ['mutations', '--seeds', '1..3', '--jobs', '2'],
+  ['bugs', '--seeds', '1..3', '--jobs', '2'],
+];
 // In build/, because that is on a real file system where /tmp may not be.
 const kills = () =>
   native('kill-plain', ['--kill', join(root, 'build', 'killed.mmcb'), '--kills', process.env.MMCB_KILLS ?? '5600']);
+async function powerCutSuites() {
+  const counts = [];
+  for (const args of powerCutRuns) counts.push(await powerCuts(args));
+  return counts;
+}
 const powerCuts = (args) => native('power-cut-plain', ['--power-cut', ...args]);
 
 const needsNode = new Set(['js', 'crash', 'hostile']);

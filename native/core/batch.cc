@@ -21,7 +21,11 @@ void append_store(std::vector<std::byte>& list, uint64_t offset, const void* byt
 
 }  // namespace
 
+#if MMCB_STEPS
+Batch::~Batch() noexcept(false) {
+#else
 Batch::~Batch() {
+#endif
   if (committed_) return;
   for (const Change& change : changes_) {
     if (!change.existed) engine_.slots_.abandon(change.address);

@@ -35,7 +35,11 @@ class Batch {
   // Removes everything, at once. Instead of prepare() and commit().
   Status clear_all(uint64_t* removed);
   // Gives back what prepare() took. Called by the destructor unless committed.
+#if MMCB_STEPS
+  ~Batch() noexcept(false);  // steps may throw there, too
+#else
   ~Batch();
+#endif
 
  private:
   // What becomes of one address.

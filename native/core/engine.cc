@@ -233,9 +233,8 @@ Status Engine::trim(bool keep_reserve) {
   std::lock_guard guard(lock_);
   MMCB_TRY(writable());
   release_space();
-  const uint32_t floor = MMCB_BUG(kTruncateBeforeSuperblock) ? 0
-                         : MMCB_BUG(kSyncingSizeIgnored)     ? superblock_.segment_count
-                                                             : std::max(superblock_.segment_count, syncing_segments_);
+  const uint32_t floor =
+      MMCB_BUG(kTruncateBeforeSuperblock) ? 0 : std::max(superblock_.segment_count, syncing_segments_);
   Status status = segments_.trim(floor, keep_reserve);
   // The durable superblock still counts segments that are free by now: one more sync point, and they can go, too.
   if (segments_.could_trim_to(0, keep_reserve) < segments_.count()) note_change();

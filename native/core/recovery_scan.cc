@@ -75,10 +75,15 @@ Status Recovery::scan(Reading reading) {
       continue;
     }
     const bool ended = mark.valid && mark.end_epoch != 0 && mark.end_epoch <= limit_;
+    if (doubt_ == Doubt::kSalvage && !ended && header.run_length > 1 && !MMCB_BUG(kOutlivedRunKept) &&
+        !settle_run(i, header)) {
+      i++;
+      continue;
+    }
     if (!ended) {
       MMCB_TRY(scan_segment(i, header, mark, rebuilt));
       if (aborted_) return Status(Code::kAborted);
-      i += doubt_ == Doubt::kSalvage && !settle_run(i, header) ? 1 : header.run_length;
+      i += header.run_length;
     } else if (reading == Reading::kNewest && mark.end_epoch > superblock_.durable_epoch && !e.overwrites_durable() &&
                !MMCB_BUG(kKillRecoveryFreesHeld)) {
       // Emptied after E: a power cut before the next sync point would still need it. (Not so what was emptied up to E,
@@ -145,33 +150,34 @@ Status Recovery::scan_segment(uint32_t index, const SegmentHeader& header, const
   return status;
 }
 
-// Where no sync point vouches for what is on the disk, the header of a run can be older than what stands in its other
-// segments, or the other way round. One of them has to go, also from the file: a run that is passed over with all that it
-// covers, and ended later, would give way to the other headers at the next opening. False: the run gives way.
+// Where no sync point vouches for what is on the disk, the header of a run and that of a segment inside it can stand beside
+// each other, and only one of them is right: in process mode a segment of a run is used again before the end of the run is on
+// the disk. The other one goes, also from the file: it would come back when the one that is believed has ended. False: the
+// run is the one that goes.
 bool Recovery::settle_run(uint32_t first, const SegmentHeader& run) {
-  Engine& e = engine_;
-  const auto is_rival = [&](uint32_t index) {
+  const Segments& segments = engine_.segments_;
+  uint64_t data_end = 0;  // what the entry's data covers is data, whatever it looks like
+  walk_run(context_, first, run, ~0ull, [&](const WalkedEntry& entry) {
+    data_end = entry.offset + EntryHeader::kSize + entry.header.key_size + entry.header.data_size;
+  });
+  bool is_outlived = false;
+  for (uint32_t i = first + 1; i < first + run.run_length; i++) {
     SegmentHeader header;
     Mark mark;
-    return read_segment(context_, index, e.segments_.count(), &header, &mark) && !(mark.valid && mark.end_epoch != 0);
-  };
-  const uint32_t end = first + run.run_length;
-  uint32_t index = first + 1;
-  while (index < end && !is_rival(index)) index++;
-  if (index >= end) return true;
-  if (e.segments_.at(first).live_entries == 0) {
-    e.segments_.rebuild_free(first);
-    needs_apply(first);
-    return false;
+    if (segments.offset_of(i) < data_end || !read_segment(context_, i, segments.count(), &header, &mark)) continue;
+    needs_apply(i);
+    // Of the same epoch, the run is the later one if its entry is there.
+    if (header.birth_epoch > run.birth_epoch || (header.birth_epoch == run.birth_epoch && data_end == 0))
+      is_outlived = true;
   }
-  // What the entry's data covers is data, whatever it looks like.
-  const uint64_t behind = entry_start(e.segments_.offset_of(first) + kSegmentHeaderSize);
-  const EntryHeader entry = decode_entry_header(context_.base + behind);
-  const uint64_t data_end = behind + EntryHeader::kSize + entry.key_size + entry.data_size;
-  for (; index < end; index++) {
-    if (e.segments_.offset_of(index) >= data_end && is_rival(index)) needs_apply(index);
-  }
-  return true;
+  if (!is_outlived) return true;
+  needs_apply(first);
+  Damage damage;
+  damage.kind = DamageKind::kSegmentHeader;
+  damage.offset = segments.offset_of(first);
+  damage.length = kSegmentHeaderSize;
+  note_damage(std::move(damage));
+  return false;
 }
 
 Status Recovery::scan_entry(uint32_t index, uint64_t run_end, const WalkedEntry& entry) {

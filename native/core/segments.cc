@@ -541,11 +541,6 @@ void Segments::rebuild_ended(uint32_t segment, const SegmentHeader& header, uint
   ended_count_ += header.run_length;
 }
 
-void Segments::rebuild_free(uint32_t first) {
-  const uint32_t length = segments_[first].run_length;
-  for (uint32_t i = first; i < first + length; i++) segments_[i] = Segment{};
-}
-
 void Segments::rebuild_finish() {
   for (uint32_t i = 0; i < count(); i++) {
     Segment& s = segments_[i];

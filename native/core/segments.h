@@ -140,7 +140,6 @@ class Segments {
   Status rebuild_begin(uint32_t count);
   void rebuild_used(uint32_t segment, const SegmentHeader& header, uint64_t used, uint32_t ordinals);
   void rebuild_ended(uint32_t segment, const SegmentHeader& header, uint64_t end_epoch);
-  void rebuild_free(uint32_t first);  // takes rebuild_used() back, where nothing is live
   // What is not in use any more, but whose header may stand for other free segments, too.
   void rebuild_freed(uint32_t segment, const SegmentHeader& header);
   void rebuild_finish();

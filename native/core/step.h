@@ -98,7 +98,7 @@ enum class Step : uint8_t {
   X(kRevivedMarksKept)         \
   X(kTornLeftoversKept)        \
   X(kPinsIgnored)              \
-  X(kSyncingSizeIgnored)       \
+  X(kOutlivedRunKept)          \
   X(kLostStateTrusted)
 
 enum class Bug : uint8_t {

@@ -77,6 +77,28 @@ void with_growth(Profile& p) {
   p.image_gap = 600;
 }
 
+void with_runs_in_process_mode(Profile& p) {
+  with_little_space(p);
+  in_process_mode(p);
+  p.wide_values = 25;
+  p.names = 25;
+  p.image_gap = 100;
+}
+
+// Torn entries, and compaction that writes the same ones again before the next crash.
+void with_torn_entries(Profile& p) {
+  p.longest_life = 500;
+  p.image_gap = 40;
+  p.names = 12;
+  p.short_value = p.long_value = 1500;
+  p.huge_values = false;
+  p.compactions = 400;
+  p.batches = 20;
+  p.long_batches = 0;
+  p.clears = 0;
+  p.rot = p.torn_copies = p.kills = 0;
+}
+
 void with_closings(Profile& p) {
   p.closings = 60;
   p.kills = 60;
@@ -88,7 +110,7 @@ Plan plan_for(Bug bug) {
     case Bug::kScrubNotSynced: return {60'000, with_short_lives};
     case Bug::kKillRecoveryFreesHeld: return {20'000, with_little_space};
     case Bug::kSizeBeforeSync: return {60'000, with_growth};
-    case Bug::kSyncingSizeIgnored: return {60'000, with_growth};
+    case Bug::kOutlivedRunKept: return {150'000, with_runs_in_process_mode};
     case Bug::kLostStateTrusted: return {20'000, with_clears_and_damage};
     case Bug::kGenerationFloorLost: return {5'000, with_restarts};
     case Bug::kTruncateBeforeSuperblock: return {5'000, with_little_space};
@@ -98,7 +120,7 @@ Plan plan_for(Bug bug) {
     case Bug::kRedoListNotPublished: return {5'000, with_long_batches};
     case Bug::kFailureNotMarked: return {10'000, with_failing_syncs};
     case Bug::kCleanFlagKept: return {5'000, with_closings};
-    case Bug::kTornLeftoversKept: return {300'000, with_short_lives};
+    case Bug::kTornLeftoversKept: return {100'000, with_torn_entries};
     case Bug::kVoidSegmentsKept: return {20'000, with_short_lives};
     case Bug::kPinsIgnored: return {10'000, with_views};
     default: return {};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <exception>
 
 #include "harness/simulated_disk.h"
 #include "harness/world.h"
@@ -39,7 +40,8 @@ void Mutation::on_step(Step step) {
 }
 
 void Mutation::tell(Step step) {
-  if (current_listener == nullptr) return;
+  // What is being thrown away is not watched any more.
+  if (current_listener == nullptr || std::uncaught_exceptions() != 0) return;
   const bool watching = swaps_ || enumerating_;
   Store last;
   if (watching) std::swap(last, last_);

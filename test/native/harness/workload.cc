@@ -222,18 +222,20 @@ void Workload::compaction_notch() {
 }
 
 // Everything that can be free is free afterwards.
-void Workload::compact_all() {
+bool Workload::compact_all() {
   close_snapshots();
   close_view();
   sync_all();
   compactor_ = std::make_unique<Compactor>(*engine_);
   compactor_->begin(Compactor::Goal::kAll);
+  bool complete = false;
   for (int rounds = 0;; rounds++) {
     if (rounds > 100'000) fail("compaction does not come to an end");
     Compactor::Next next = Compactor::Next::kDone;
     const Status status = compactor_->step(1 << 16, &next);
     if (!status.ok()) break;  // no room to move anything: what is free is free
-    if (next == Compactor::Next::kDone) break;
+    complete = next == Compactor::Next::kDone;
+    if (complete) break;
     if (next == Compactor::Next::kMore) continue;
     begin_sync(false);
     sync_all();
@@ -241,6 +243,7 @@ void Workload::compact_all() {
   compactor_.reset();
   begin_sync(false);
   sync_all();
+  return complete;
 }
 
 // ---- Readers ----------------------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ struct Profile {
   uint64_t long_value = 2500;  // few reach this
   bool huge_values = true;     // wider than the journal, wider than a segment
   bool faults = true;          // failing syncs, full disks
+  uint64_t wide_values = 1;    // in three hundred of all values: around the size of a segment
   // How often things happen, in thousandths of all calls.
   uint64_t batches = 60;
   uint64_t clears = 3;
@@ -85,7 +86,8 @@ class Workload {
   void sync_notch();
   void sync_all();
   void compaction_notch();
-  void compact_all();
+  // False where it found no room to move anything to.
+  bool compact_all();
   void open_snapshot();
   void check_snapshot();
   void close_snapshots();
