@@ -112,7 +112,7 @@ Plan plan_for(Bug bug) {
     case Bug::kSizeBeforeSync: return {60'000, with_growth};
     case Bug::kOutlivedRunKept: return {150'000, with_runs_in_process_mode};
     case Bug::kLostStateTrusted: return {20'000, with_clears_and_damage};
-    case Bug::kGenerationFloorLost: return {5'000, with_restarts};
+    case Bug::kGenerationFloorLost: return {50'000, with_restarts};
     case Bug::kTruncateBeforeSuperblock: return {5'000, with_little_space};
     case Bug::kFailedPagesNotKept: return {5'000, with_failing_syncs_in_process_mode};
     case Bug::kZeroMarkAccepted: return {20'000, with_damage};
