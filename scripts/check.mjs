@@ -1,8 +1,9 @@
 // npm run check: everything that can be said about the tree without running it. npm run format: --fix puts right what it can.
 
+import { installDebianPackages } from './lib/debian.mjs';
 import { filesUnder } from './lib/fingerprint.mjs';
 import { nativeRules } from './lib/native-rules.mjs';
-import { addCounts, countsLine, isCI, run, tool, works, writeReport } from './lib/run.mjs';
+import { addCounts, countsLine, isCI, run, tool, writeReport } from './lib/run.mjs';
 import { setup } from './setup.mjs';
 
 const fix = process.argv.includes('--fix');
@@ -68,11 +69,7 @@ async function findClangFormat() {
     const { output } = await run(command, ['--version'], { quiet: true }).catch(() => ({ output: '' }));
     if (/version 14\./.test(output)) return command;
   }
-  if (process.getuid?.() !== 0 || !(await works('apt-get'))) return undefined;
-  console.log('clang-format-14 is not installed: installing the Debian package');
-  const apt = (args) => works('apt-get', ['-q', '-y', ...args], { env: { DEBIAN_FRONTEND: 'noninteractive' } });
-  const install = () => apt(['install', '--no-install-recommends', 'clang-format-14']);
-  return (await install()) || ((await apt(['update'])) && (await install())) ? 'clang-format-14' : undefined;
+  return (await installDebianPackages('clang-format-14')) ? 'clang-format-14' : undefined;
 }
 
 function report(findings) {

@@ -6,6 +6,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { branchesByFile } from './lib/coverage.mjs';
+import { installDebianPackages } from './lib/debian.mjs';
 import { countsLine, fail, isCI, must, root, run, works, writeReport } from './lib/run.mjs';
 
 const GATE = 0.95;
@@ -30,7 +31,9 @@ const runs = [
 ];
 
 async function main() {
-  const tools = await findTools();
+  let tools = await findTools();
+  if (tools === undefined && (await installDebianPackages('clang-14', 'libclang-rt-14-dev', 'llvm-14')))
+    tools = await findTools();
   if (tools === undefined) return skip('clang with its profiling runtime, llvm-profdata and llvm-cov were not found');
   const options = ['-DMMCB_COVERAGE=ON', '-DMMCB_BUILD_TESTS=ON', '-DMMCB_BUILD_ADDON=OFF'];
   await must('cmake', 'cmake', ['-S', '.', '-B', buildFolder, `-DCMAKE_CXX_COMPILER=${tools.compiler}`, ...options]);

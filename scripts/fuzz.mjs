@@ -8,6 +8,7 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { installDebianPackages } from './lib/debian.mjs';
 import { filesUnder } from './lib/fingerprint.mjs';
 import { countsLine, fail, isCI, must, root, run, works, writeReport } from './lib/run.mjs';
 
@@ -137,15 +138,11 @@ async function findClang() {
     for (const version of versions) if (await links(`clang++${version}`)) return `clang++${version}`;
   };
   const found = await probe();
-  if (found || process.getuid?.() !== 0 || !(await works('apt-get'))) return found;
-  console.log('clang with libFuzzer is not installed: getting the Debian packages');
-  const apt = (...args) => works('apt-get', ['-q', '-y', ...args], { env: { DEBIAN_FRONTEND: 'noninteractive' } });
+  if (found) return found;
   for (const packages of [['clang-14', 'libclang-rt-14-dev'], ['clang']]) {
-    const install = () => apt('install', '--no-install-recommends', ...packages);
-    if ((await install()) || ((await apt('update')) && (await install()))) {
-      const installed = await probe();
-      if (installed) return installed;
-    }
+    if (!(await installDebianPackages(...packages))) continue;
+    const installed = await probe();
+    if (installed) return installed;
   }
 }
 

@@ -4,6 +4,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { installDebianPackages } from './lib/debian.mjs';
 import { filesUnder } from './lib/fingerprint.mjs';
 import { countsLine, fail, isCI, must, root, run, works, writeReport } from './lib/run.mjs';
 
@@ -95,18 +96,11 @@ const sanitizerWorks = () => compiles('int main() {}\n', [`-fsanitize=${sanitize
 async function findDoctest() {
   const probe = () => compiles('#include <doctest/doctest.h>\n', ['-fsyntax-only', '-I', thirdParty]);
   if (await probe()) return true;
+  if ((await installDebianPackages('doctest-dev')) && (await probe())) return true;
   if (!(await works('apt-get'))) return false;
-  console.log('doctest is not installed: getting the Debian package doctest-dev');
-  const apt = (args, cwd = root) =>
-    works('apt-get', ['-q', '-y', ...args], { cwd, env: { DEBIAN_FRONTEND: 'noninteractive' } });
-  if (process.getuid?.() === 0) {
-    const install = () => apt(['install', '--no-install-recommends', 'doctest-dev']);
-    const done = (await install()) || ((await apt(['update'])) && (await install()));
-    if (done && (await probe())) return true;
-  }
   const downloads = join(root, 'build', 'third-party');
   mkdirSync(downloads, { recursive: true });
-  if (!(await apt(['download', 'doctest-dev'], downloads))) return false;
+  if (!(await works('apt-get', ['-q', 'download', 'doctest-dev'], { cwd: downloads }))) return false;
   const file = readdirSync(downloads).find((entry) => /^doctest-dev.*\.deb$/.test(entry));
   return file !== undefined && (await works('dpkg', ['-x', join(downloads, file), downloads])) && probe();
 }
