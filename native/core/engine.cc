@@ -286,7 +286,9 @@ uint64_t Engine::space_limit() const {
   const uint64_t ideal = ideal_space();
   const auto by_data =
       static_cast<uint64_t>(kSpaceFactor * options_.extension_factor * static_cast<double>(data_size_));
-  return std::max(ideal + ideal / kSpareShare + kSpareSegments * segments_.segment_size(), by_data);
+  // Of this, one free segment is not for writers (Segments::keep_spare()).
+  const uint64_t spare = segments_.segment_size();
+  return std::max(ideal + ideal / kSpareShare + kSpareSegments * spare, by_data - std::min(by_data, spare));
 }
 
 uint64_t Engine::wanted_space() const {
