@@ -11,7 +11,7 @@ namespace {
 
 // What runs are like that look for one bug: workloads in which it matters, and the images that show it.
 struct Plan {
-  uint64_t cap = 3'000;
+  uint64_t cap = 10'000;
   void (*bias)(Profile&) = nullptr;
 };
 
@@ -111,7 +111,7 @@ Plan plan_for(Bug bug) {
     case Bug::kKillRecoveryFreesHeld: return {20'000, with_little_space};
     case Bug::kSizeBeforeSync: return {60'000, with_growth};
     case Bug::kOutlivedRunKept: return {150'000, with_runs_in_process_mode};
-    case Bug::kLostStateTrusted: return {20'000, with_clears_and_damage};
+    case Bug::kLostStateTrusted: return {100'000, with_clears_and_damage};
     case Bug::kGenerationFloorLost: return {50'000, with_restarts};
     case Bug::kTruncateBeforeSuperblock: return {5'000, with_little_space};
     case Bug::kFailedPagesNotKept: return {5'000, with_failing_syncs_in_process_mode};
