@@ -111,6 +111,7 @@ void Verifier::check_segment(uint32_t segment) {
     }
     if (s.used > uint64_t{s.run_length} * context.segment_size) error(name + " is fuller than it can be", start);
   }
+  if (s.state == Segment::State::kFree && e.volume_.file().is_untouchable_hole(start)) return;
   SegmentHeader header;
   Mark mark;
   const bool readable = read_segment(context, segment, e.segments_.count(), &header, &mark);

@@ -52,7 +52,7 @@ constexpr Setting kSettings[] = {
 };
 
 // Steps that a killed process cannot be at: they need a power cut, or a disk that fails.
-constexpr Step kOutOfReach[] = {Step::kRecoveryRevived, Step::kFailureMarked};
+constexpr Step kOutOfReach[] = {Step::kRecoveryRevived, Step::kRecoveryPagesKept, Step::kFailureMarked};
 // With fewer kills than this it is chance which steps are met.
 constexpr uint64_t kEnoughForEveryStep = 4000;
 
