@@ -154,6 +154,8 @@ class Chain {
   #history = new History();
   #model = new Model();
   #last: Cut | undefined;
+  /** Images since the last one that was as of a sync point, and what they were judged by. */
+  #replayed: { before: Model; log: Log }[] = [];
   /** The file has been opened, so an image must be a store. */
   #isCreated = false;
   #isDamaged = false;
@@ -192,6 +194,7 @@ class Chain {
     rmSync(this.#file, { force: true });
     this.#model = new Model();
     this.#history = new History();
+    this.#replayed = [];
     this.#isCreated = false;
     this.#isDamaged = false;
   }
@@ -248,6 +251,8 @@ class Chain {
       const { model, count } = this.#judge(before, log, recovery, stored);
       totals.undone += Math.max(0, log.done.length - count);
       this.#model = model;
+      if (recovery.status === 'replayed') this.#replayed.push({ before, log });
+      else this.#replayed = [];
     }
     if (judged && !this.#random.chance(0.25)) return;
     // A copy is another inode, whatever the boot: only its last sync point counts, which may be older than what was seen.
@@ -291,9 +296,24 @@ class Chain {
     // versions that do not count any more may be torn, and are set aside as well.
     this.#isDamaged ||= recovery.quarantined !== 0 && (isSalvaged || recovery.status === 'replayed');
     if (!this.#isDamaged) expect(recovery).toMatchObject({ quarantined: 0, damage: [] });
-    const found = isSalvaged ? this.#history.find(stored) : findPrefix(before, log, stored);
+    const found = isSalvaged ? this.#history.find(stored) : this.#findState(before, log, stored);
     if (Array.isArray(found)) throw new Error([`opened as '${recovery.status}'`, ...found.slice(0, 40)].join('\n'));
     return found instanceof Model ? { model: found, count: log.done.length } : found;
+  }
+
+  /**
+   * What a torn copy showed that looked like the end of a process need not be on the disk as of a sync point: until there is
+   * one, a power cut takes the file to before it.
+   */
+  #findState(before: Model, log: Log, stored: Map<Ref, Buffer>): Prefix | string[] {
+    const found = findPrefix(before, log, stored);
+    if (!Array.isArray(found) || log.durable !== 0) return found;
+    for (const past of this.#replayed.toReversed()) {
+      const older = findPrefix(past.before, past.log, stored);
+      if (!Array.isArray(older)) return { model: older.model, count: 0 };
+      if (past.log.durable !== 0) break;
+    }
+    return found;
   }
 
   /** Keeps what is needed to look into it. */
