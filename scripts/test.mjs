@@ -19,11 +19,11 @@ const suites = {
 };
 // About three minutes on two free cores. By hand, longer: node scripts/native-tests.mjs --power-cut random --seeds 1..9000 --images 20000000
 const powerCutRuns = [
-  ['exhaustive', '--seeds', '1..9999', '--images', '2000000', '--jobs', '2'],
-  ['random', '--seeds', '1..300', '--images', '600000', '--jobs', '2'],
-  ['backup', '--seeds', '1..200', '--jobs', '2'],
+  ['exhaustive', '--seeds', '1..5000', '--images', '1000000', '--jobs', '2'],
+  ['random', '--seeds', '1..120', '--images', '200000', '--jobs', '2'],
+  ['backup', '--seeds', '1..40', '--jobs', '2'],
   ['mutations', '--seeds', '1..3', '--jobs', '2'],
-  ['bugs', '--seeds', '1..5', '--jobs', '2'],
+  ['bugs', '--seeds', '1..3', '--jobs', '2'],
 ];
 // In build/, because that is on a real file system where /tmp may not be.
 const kills = () =>
