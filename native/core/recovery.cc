@@ -73,6 +73,7 @@ Status Recovery::read_superblock() {
   const bool is_first = superblock_.sequence == 1;
   other_superblock_damaged_ =
       other == SuperblockVerdict::kDamaged || (other == SuperblockVerdict::kForeign && !is_first);
+  if (other == SuperblockVerdict::kValid) other_epoch_ = found[second ? 0 : 1].durable_epoch;
   e.superblock_ = superblock_;
   e.damage_ = superblock_.damage;
   e.seed_ = file_seed(superblock_.file_id);

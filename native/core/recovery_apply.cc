@@ -39,6 +39,15 @@ void Recovery::apply_to_entry(uint32_t index, uint64_t run_end, const WalkedEntr
   e.end_entry(found);
 }
 
+// Nothing is to speak for what was in there, should the header be lost one day.
+void Recovery::void_trailer(uint32_t first, const SegmentHeader& run) {
+  if (!has_trailer(first, run)) return;
+  store64(engine_.volume_.at(context_.head + (uint64_t{first} + run.run_length) * context_.segment_size -
+                             kSegmentTrailerSize),
+          0);
+  MMCB_STEP(kRecoveryScrubbed);
+}
+
 void Recovery::apply_to_segment(uint32_t index) {
   Engine& e = engine_;
   std::byte* at = e.volume_.at(e.segments_.offset_of(index));
@@ -47,20 +56,18 @@ void Recovery::apply_to_segment(uint32_t index) {
   const bool rebuilt = !read_segment(context_, index, e.segments_.count(), &header, &mark);
   const bool thorough = doubt_ == Doubt::kSalvage;
   if (rebuilt && !rebuild_segment(context_, index, e.segments_.count(), thorough, &header)) return;
-  if (rebuilt && doubt_ == Doubt::kExclude) {
-    store64(at + header.run_length * uint64_t{superblock_.segment_size} - kSegmentTrailerSize, 0);
-    MMCB_STEP(kRecoveryScrubbed);
-    return;
-  }
+  if (rebuilt && doubt_ == Doubt::kExclude) return void_trailer(index, header);
   // A run that has given way to what stands in its other segments, or the other way round.
   const Segment::State state = e.segments_.at(index).state;
   const bool gave_way = thorough && (state == Segment::State::kFree || state == Segment::State::kTail);
   if (header.birth_epoch > limit_ || gave_way) {
     if (MMCB_BUG(kVoidSegmentsKept)) return;
+    void_trailer(index, header);
     store32(at + kSegmentCrcOffset, 0);
     MMCB_STEP(kRecoveryScrubbed);
     return;
   }
+  if (!rebuilt && mark.valid && mark.end_epoch != 0 && mark.end_epoch <= limit_) return void_trailer(index, header);
   const uint64_t run_end = e.segments_.end_of(index);
   if ((!mark.valid || mark.end_epoch != 0) && !MMCB_BUG(kRevivedMarksKept)) {
     store64(at + kSegmentMarkOffset, encode_mark(e.seed_, index, header.incarnation, kSegmentOrdinal, 0));

@@ -93,12 +93,19 @@ Status Recovery::scan(Reading reading) {
       i += header.run_length;
     } else {
       e.segments_.rebuild_freed(i, header);
+      // The process died before its trailer was made void, or before that was on the disk.
+      if (mark.end_epoch <= other_epoch_ && has_trailer(i, header)) needs_apply(i);
       i++;
     }
   }
   e.segments_.rebuild_finish();
   e.slots_.finish_rebuild();
   return report_progress(count, count) ? Status() : Status(Code::kAborted);
+}
+
+bool Recovery::has_trailer(uint32_t first, const SegmentHeader& run) const {
+  const uint64_t end = context_.head + (uint64_t{first} + run.run_length) * context_.segment_size;
+  return load64(context_.base + end - kSegmentTrailerSize) == encode_trailer(context_.seed, first, run.incarnation);
 }
 
 Status Recovery::scan_segment(uint32_t index, const SegmentHeader& header, const Mark& mark, bool rebuilt) {
@@ -115,11 +122,15 @@ Status Recovery::scan_segment(uint32_t index, const SegmentHeader& header, const
     damage.kind = DamageKind::kSegmentMark;
     damage.offset = start + kSegmentMarkOffset;
     damage.length = sizeof(uint64_t);
-  } else if (load64(context_.base + run_end - kSegmentTrailerSize) !=
-             encode_trailer(e.seed_, index, header.incarnation)) {
-    damage.kind = DamageKind::kSegmentHeader;
-    damage.offset = run_end - kSegmentTrailerSize;
-    damage.length = kSegmentTrailerSize;
+  } else if (const uint64_t trailer = load64(context_.base + run_end - kSegmentTrailerSize);
+             trailer != encode_trailer(e.seed_, index, header.incarnation)) {
+    // In process mode a segment is freed before its end is on the disk: no damage, and put right all the same.
+    needs_apply(index);
+    if (trailer != 0 || (superblock_.flags & kFlagProcessMode) == 0) {
+      damage.kind = DamageKind::kSegmentHeader;
+      damage.offset = run_end - kSegmentTrailerSize;
+      damage.length = kSegmentTrailerSize;
+    }
   }
   if (damage.length != 0) {
     needs_apply(index);

@@ -466,6 +466,9 @@ bool Segments::release_ended(uint64_t durable_epoch, uint64_t oldest_snapshot) {
       continue;
     }
     ended_count_ -= s.run_length;
+    // Should the header be lost one day, nothing is to speak for what was in here.
+    if (!MMCB_BUG(kTrailerKept)) store64(volume_.at(end_of(i) - kSegmentTrailerSize), 0);
+    MMCB_STEP(kSegmentFreed);
     free_run(i);
   }
   return waits_for_readers;

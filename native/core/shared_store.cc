@@ -173,10 +173,10 @@ bool SharedStore::is_stopping() {
 
 void SharedStore::emit(const StoreEvent& event) {
   std::lock_guard guard(listeners_mutex_);
-  for (const auto& [id, listener] : listeners_) {
+  for (const auto& registered : listeners_) {
     // An event that there is no memory for is lost. What it tells of is not: the next call finds out.
     (void)guarded([&] {
-      listener(event);
+      registered.second(event);
       return Status();
     });
   }

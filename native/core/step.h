@@ -19,6 +19,7 @@ namespace mmcb {
   X(kSegmentFilled)        \
   X(kSegmentPublished)     \
   X(kSegmentEnded)         \
+  X(kSegmentFreed)         \
   X(kEntryInvalidated)     \
   X(kEntryHeader)          \
   X(kEntryKey)             \
@@ -99,6 +100,7 @@ enum class Step : uint8_t {
   X(kTornLeftoversKept)        \
   X(kPinsIgnored)              \
   X(kOutlivedRunKept)          \
+  X(kTrailerKept)              \
   X(kLostStateTrusted)
 
 enum class Bug : uint8_t {

@@ -50,6 +50,8 @@ void Verifier::check_superblocks() {
   Superblock other;
   const SuperblockVerdict verdict = steady_verdict(engine_.volume_.at(other_at), &other);
   if (verdict == SuperblockVerdict::kUnfinished) return;
+  // Nothing has been there before the second superblock.
+  if (verdict == SuperblockVerdict::kForeign && current.sequence == 1) return;
   if (verdict != SuperblockVerdict::kValid) {
     // In a file opened to be read only, the report of opening it has said so, and nothing will have put it right.
     error("the other superblock is damaged", other_at);

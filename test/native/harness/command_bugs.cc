@@ -60,6 +60,16 @@ void with_clears_and_damage(Profile& p) {
   p.image_gap = 60;
 }
 
+// Segments are freed with everything in them still marked as live, and lose their headers while they are free.
+void with_cleared_segments(Profile& p) {
+  with_clears_and_damage(p);
+  p.options.initial_size = 3 * kMinSegmentSize;
+  p.rot = 200;
+  p.salvage = 90;
+  p.torn_copies = 40;
+  p.syncs = 250;
+}
+
 void with_views(Profile& p) {
   in_process_mode(p);
   p.views = 80;
@@ -110,7 +120,8 @@ Plan plan_for(Bug bug) {
     case Bug::kScrubNotSynced: return {60'000, with_short_lives};
     case Bug::kKillRecoveryFreesHeld: return {20'000, with_little_space};
     case Bug::kSizeBeforeSync: return {60'000, with_growth};
-    case Bug::kOutlivedRunKept: return {150'000, with_runs_in_process_mode};
+    case Bug::kOutlivedRunKept: return {500'000, with_runs_in_process_mode};
+    case Bug::kTrailerKept: return {300'000, with_cleared_segments};
     case Bug::kLostStateTrusted: return {100'000, with_clears_and_damage};
     case Bug::kGenerationFloorLost: return {50'000, with_restarts};
     case Bug::kTruncateBeforeSuperblock: return {5'000, with_little_space};

@@ -11,6 +11,7 @@ constexpr const char* kRepeated =
 constexpr const char* kNextSaysSo = "until the digest is stored, the next digest says the same";
 constexpr const char* kNothingLive =
     "the segment holds nothing live: with or without its end mark the live set is the same";
+constexpr const char* kHeaderHolds = "the trailer is not looked at while the header holds, and recovery voids it again";
 constexpr const char* kNoHeader = "the segment header is void until its checksum fits, which is stored last";
 
 }  // namespace
@@ -43,6 +44,7 @@ const std::vector<MutationReason>& reasons_for_swaps() {
       {"engine_write.cc settle_digest#1 > batch.cc commit#1", kNextSaysSo},
       {"segments.cc end#1 > *", kNothingLive},
       {"* > segments.cc end#1", kNothingLive},
+      {"segments.cc release_ended#1 > *", kHeaderHolds},
       {"segments.cc write_header#[1234] > segments.cc write_header#*", kNoHeader},
       {"segments.cc write_header#6 > engine_write.cc fill#1", kNotThereYet},
       {"sync_machine.cc step#1 > sync_machine.cc step#2", "both places hold the magic from the beginning"},
@@ -60,6 +62,8 @@ const std::vector<MutationReason>& reasons_for_swaps() {
       {"recovery_apply.cc apply#1 > *", "the touch word has no meaning"},
       {"recovery_apply.cc apply_to_*#* > *", kRepeated},
       {"* > recovery_apply.cc apply_to_*#*", kRepeated},
+      {"recovery_apply.cc void_trailer#1 > *", kHeaderHolds},
+      {"* > recovery_apply.cc void_trailer#1", kHeaderHolds},
       {"recovery_apply.cc operator()#1 > *", kRepeated},  // voids a torn header
       {"* > recovery_apply.cc operator()#1", kRepeated},
       {"recovery_apply.cc operator()#2 > recovery_apply.cc operator()#3",
