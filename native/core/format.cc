@@ -120,6 +120,16 @@ SuperblockVerdict decode(const std::byte* bytes, Superblock* s) {
   return in_bounds(*s) ? SuperblockVerdict::kValid : SuperblockVerdict::kDamaged;
 }
 
+SuperblockVerdict decode_at_place(const std::byte* base, unsigned place, Superblock* s) {
+  const SuperblockVerdict verdict = decode(base + kSuperblockOffset[place], s);
+  return verdict == SuperblockVerdict::kValid && (s->sequence & 1) != place ? SuperblockVerdict::kDamaged : verdict;
+}
+
+bool is_predecessor(const Superblock& older, const Superblock& newer) {
+  return older.sequence + 1 == newer.sequence && older.file_id == newer.file_id &&
+         older.segment_size == newer.segment_size && older.journal_size == newer.journal_size;
+}
+
 uint64_t encode_mark(uint32_t file_seed, uint32_t segment, uint32_t incarnation, uint32_t ordinal, uint64_t end_epoch) {
   // Two rounds of a multiply-xorshift mixer (the finaliser of MurmurHash3) over place and value: cheap, and any single
   // difference changes about half of the check's bits.

@@ -100,6 +100,11 @@ enum class SuperblockVerdict : uint8_t {
 
 void encode(const Superblock& superblock, std::byte (&bytes)[Superblock::kSize]);
 SuperblockVerdict decode(const std::byte* bytes, Superblock* superblock);
+// Decodes the superblock at one of the two places of the file that starts at `base`. One that belongs to the other place is
+// damaged: a write that went astray put it there, over one that counted.
+SuperblockVerdict decode_at_place(const std::byte* base, unsigned place, Superblock* superblock);
+// Whether `older` can be what was written before `newer`.
+bool is_predecessor(const Superblock& older, const Superblock& newer);
 
 // ---- State page: words kept up to date by stores in place; trusted only when the page cache survived ------------------
 
@@ -147,11 +152,13 @@ void encode(const SegmentHeader& header, uint32_t file_seed, std::byte (&bytes)[
 bool decode(const std::byte* bytes, uint32_t file_seed, SegmentHeader* header);
 
 // The trailer: the last 8 bytes of a segment (or run). It holds the incarnation a second time, so that a damaged header
-// does not take with it every entry of the segment: nothing but salvage and verification looks at it.
+// does not take with it every entry of the segment: nothing but salvage and verification looks at it. It is void, a word of
+// zeros, where there is nothing in use.
 inline constexpr uint64_t kSegmentTrailerSize = 8;
 // What a segment needs besides its entries and their marks.
 inline constexpr uint64_t kSegmentOverhead = kSegmentHeaderSize + kSegmentTrailerSize;
 
+// `segment`: the one that it lies in, of a run the last.
 uint64_t encode_trailer(uint32_t file_seed, uint32_t segment, uint32_t incarnation);
 bool decode_trailer(uint64_t word, uint32_t file_seed, uint32_t segment, uint32_t* incarnation);
 

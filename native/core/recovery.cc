@@ -53,7 +53,7 @@ Status Recovery::read_superblock() {
   }
   Superblock found[2];
   SuperblockVerdict verdict[2];
-  for (int i = 0; i < 2; i++) verdict[i] = decode(e.volume_.at(kSuperblockOffset[i]), &found[i]);
+  for (unsigned i = 0; i < 2; i++) verdict[i] = decode_at_place(e.volume_.at(0), i, &found[i]);
   const auto either = [&](SuperblockVerdict v) { return verdict[0] == v || verdict[1] == v; };
   if (either(SuperblockVerdict::kNewer)) {
     const uint32_t version = found[verdict[0] == SuperblockVerdict::kNewer ? 0 : 1].format_version;
@@ -72,8 +72,8 @@ Status Recovery::read_superblock() {
   const SuperblockVerdict other = verdict[second ? 0 : 1];
   const bool is_first = superblock_.sequence == 1;
   other_superblock_damaged_ =
-      other == SuperblockVerdict::kDamaged || (other == SuperblockVerdict::kForeign && !is_first);
-  if (other == SuperblockVerdict::kValid) other_epoch_ = found[second ? 0 : 1].durable_epoch;
+      other == SuperblockVerdict::kDamaged || (other == SuperblockVerdict::kForeign && !is_first) ||
+      (other == SuperblockVerdict::kValid && !is_predecessor(found[second ? 0 : 1], superblock_));
   e.superblock_ = superblock_;
   e.damage_ = superblock_.damage;
   e.seed_ = file_seed(superblock_.file_id);
@@ -155,7 +155,11 @@ Status Recovery::attempt_once(Reading reading, Doubt doubt, bool replay) {
   if (scans_ != 0) MMCB_TRY(prepare(e.volume_.size()));
   scans_++;
   doubt_ = doubt;
-  power_was_lost_ = !replay && (superblock_.flags & kFlagProcessMode) == 0;
+  const bool process_mode = (superblock_.flags & kFlagProcessMode) != 0;
+  power_was_lost_ = !replay && !process_mode;
+  // In process mode segments are used again before their end is on the disk: after a power cut a trailer beside a lost header
+  // says nothing about what was live.
+  trailers_count_ = replay || !process_mode || (superblock_.flags & kFlagClean) != 0;
   replay_journal_ = replay && Journal::is_armed(e.volume_.at(0));
   if (replay_journal_) Journal::replay(e.volume_.at(0), e.volume_.size(), superblock_);
   return scan(reading);

@@ -87,8 +87,6 @@ class Recovery final : private WalkInterrupt {
   bool go_on() override;
   void note_epoch(uint64_t epoch);
   void needs_apply(uint32_t segment) { to_apply_[segment] = true; }
-  // Whether the trailer of a run is there and its own.
-  bool has_trailer(uint32_t first, const SegmentHeader& run) const;
 
   // recovery_damage.cc: what is wrong with it
   void note_damage(Damage damage);
@@ -101,7 +99,9 @@ class Recovery final : private WalkInterrupt {
   // recovery_apply.cc: making the file say so
   Status apply();
   void apply_to_segment(uint32_t index);
-  void void_trailer(uint32_t first, const SegmentHeader& run);
+  void void_header(uint32_t index);
+  Status apply_to_unused();
+  Status sync_data();
   void apply_to_entry(uint32_t index, uint64_t run_end, const WalkedEntry& entry);
   void remember_damage();
 
@@ -110,7 +110,6 @@ class Recovery final : private WalkInterrupt {
   const Progress& progress_;
   Superblock superblock_;
   bool other_superblock_damaged_ = false;
-  uint64_t other_epoch_ = 0;  // durable epoch of the other superblock, which may be the one that is on the disk
   WalkContext context_;
   uint64_t slot_limit_ = 0;  // no entry can have a slot at or above: a forged one would ask for gigabytes of table
 
@@ -118,6 +117,7 @@ class Recovery final : private WalkInterrupt {
   Doubt doubt_ = Doubt::kExclude;
   uint64_t limit_ = 0;           // epochs above do not count
   bool power_was_lost_ = false;  // what is newer than E and not whole is no damage
+  bool trailers_count_ = true;   // a segment whose header is lost is read by its trailer
   uint64_t doubts_ = 0;          // places where kInclude would have gone another way
   std::vector<bool> to_apply_;   // by segment: apply has something to store there
   uint64_t digest_ = 0;

@@ -39,12 +39,8 @@ void Recovery::apply_to_entry(uint32_t index, uint64_t run_end, const WalkedEntr
   e.end_entry(found);
 }
 
-// Nothing is to speak for what was in there, should the header be lost one day.
-void Recovery::void_trailer(uint32_t first, const SegmentHeader& run) {
-  if (!has_trailer(first, run)) return;
-  store64(engine_.volume_.at(context_.head + (uint64_t{first} + run.run_length) * context_.segment_size -
-                             kSegmentTrailerSize),
-          0);
+void Recovery::void_header(uint32_t index) {
+  store32(engine_.volume_.at(engine_.segments_.offset_of(index) + kSegmentCrcOffset), 0);
   MMCB_STEP(kRecoveryScrubbed);
 }
 
@@ -54,20 +50,24 @@ void Recovery::apply_to_segment(uint32_t index) {
   SegmentHeader header;
   Mark mark;
   const bool rebuilt = !read_segment(context_, index, e.segments_.count(), &header, &mark);
-  const bool thorough = doubt_ == Doubt::kSalvage;
-  if (rebuilt && !rebuild_segment(context_, index, e.segments_.count(), thorough, &header)) return;
-  if (rebuilt && doubt_ == Doubt::kExclude) return void_trailer(index, header);
-  // A run that has given way to what stands in its other segments, or the other way round.
-  const Segment::State state = e.segments_.at(index).state;
-  const bool gave_way = thorough && (state == Segment::State::kFree || state == Segment::State::kTail);
-  if (header.birth_epoch > limit_ || gave_way) {
-    if (MMCB_BUG(kVoidSegmentsKept)) return;
-    void_trailer(index, header);
-    store32(at + kSegmentCrcOffset, 0);
-    MMCB_STEP(kRecoveryScrubbed);
+  if (rebuilt && !rebuild_segment(context_, index, e.segments_.count(), doubt_ == Doubt::kSalvage, &header)) {
+    if (is_cut_off(context_, index, e.segments_.count())) void_header(index);
     return;
   }
-  if (!rebuilt && mark.valid && mark.end_epoch != 0 && mark.end_epoch <= limit_) return void_trailer(index, header);
+  std::byte* const trailer_at = at + uint64_t{header.run_length} * superblock_.segment_size - kSegmentTrailerSize;
+  const uint64_t trailer = encode_trailer(e.seed_, index + header.run_length - 1, header.incarnation);
+  // A run that has given way to what stands in its other segments, or the other way round.
+  const Segment::State state = e.segments_.at(index).state;
+  const bool gave_way = state == Segment::State::kFree || state == Segment::State::kTail;
+  if (header.birth_epoch > limit_ || gave_way) {
+    if (MMCB_BUG(kVoidSegmentsKept)) return;
+    // Should the voided header be lost one day, nothing is to speak for what was in there.
+    if (load64(trailer_at) == trailer) {
+      store64(trailer_at, 0);
+      MMCB_STEP(kTrailerVoided);
+    }
+    return void_header(index);
+  }
   const uint64_t run_end = e.segments_.end_of(index);
   if ((!mark.valid || mark.end_epoch != 0) && !MMCB_BUG(kRevivedMarksKept)) {
     store64(at + kSegmentMarkOffset, encode_mark(e.seed_, index, header.incarnation, kSegmentOrdinal, 0));
@@ -82,9 +82,8 @@ void Recovery::apply_to_segment(uint32_t index) {
     store64(at, first_word);  // magic and checksum: now it holds again
     MMCB_STEP(kRecoveryScrubbed);
   }
-  const uint64_t trailer = encode_trailer(e.seed_, index, header.incarnation);
-  if (std::byte* its_place = e.volume_.at(run_end - kSegmentTrailerSize); load64(its_place) != trailer) {
-    store64(its_place, trailer);
+  if (load64(trailer_at) != trailer) {
+    store64(trailer_at, trailer);
     MMCB_STEP(kRecoveryScrubbed);
   }
   Refused refused;
@@ -171,11 +170,8 @@ Status Recovery::apply() {
       e.recovery_.quarantined == 0) {
     // E still holds: the next sync point comes in its time. But the process may have died between storing the superblock
     // that says E and syncing it, and then the disk still has the one before, whose space must not be used again.
-    if (Status synced = e.volume_.sync(); !synced.ok()) {
-      e.poison(synced);
-      return synced;
-    }
-    MMCB_STEP(kRecoverySynced);
+    MMCB_TRY(sync_data());
+    MMCB_TRY(apply_to_unused());
     e.note_change();
     e.release_space();
     return Status();
@@ -190,6 +186,17 @@ Status Recovery::apply() {
   }
   if (status == RecoveryStatus::kSalvaged) settle_digest();
   MMCB_STEP(kRecoveryPublished);
+  return apply_to_unused();
+}
+
+Status Recovery::apply_to_unused() { return engine_.segments_.void_unused_trailers() ? sync_data() : Status(); }
+
+Status Recovery::sync_data() {
+  if (Status synced = engine_.volume_.sync(); !synced.ok()) {
+    engine_.poison(synced);
+    return synced;
+  }
+  MMCB_STEP(kRecoverySynced);
   return Status();
 }
 

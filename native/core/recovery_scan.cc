@@ -49,13 +49,14 @@ Status Recovery::scan(Reading reading) {
       continue;
     }
     if (!read_segment(context_, i, count, &header, &mark)) {
-      if (!rebuild_segment(context_, i, count, doubt_ == Doubt::kSalvage, &header)) {
+      // It would be believed again as soon as the file is long enough.
+      if (is_cut_off(context_, i, count)) needs_apply(i);
+      if (!trailers_count_ || !rebuild_segment(context_, i, count, doubt_ == Doubt::kSalvage, &header)) {
         i++;
         continue;
       }
       doubts_++;
       if (doubt_ == Doubt::kExclude) {
-        needs_apply(i);  // its trailer goes: it must not speak for the segment some day when it is in use again
         i++;
         continue;
       }
@@ -75,8 +76,7 @@ Status Recovery::scan(Reading reading) {
       continue;
     }
     const bool ended = mark.valid && mark.end_epoch != 0 && mark.end_epoch <= limit_;
-    if (doubt_ == Doubt::kSalvage && !ended && header.run_length > 1 && !MMCB_BUG(kOutlivedRunKept) &&
-        !settle_run(i, header)) {
+    if (!ended && header.run_length > 1 && !MMCB_BUG(kOutlivedRunKept) && !settle_run(i, header)) {
       i++;
       continue;
     }
@@ -93,19 +93,12 @@ Status Recovery::scan(Reading reading) {
       i += header.run_length;
     } else {
       e.segments_.rebuild_freed(i, header);
-      // The process died before its trailer was made void, or before that was on the disk.
-      if (mark.end_epoch <= other_epoch_ && has_trailer(i, header)) needs_apply(i);
       i++;
     }
   }
   e.segments_.rebuild_finish();
   e.slots_.finish_rebuild();
   return report_progress(count, count) ? Status() : Status(Code::kAborted);
-}
-
-bool Recovery::has_trailer(uint32_t first, const SegmentHeader& run) const {
-  const uint64_t end = context_.head + (uint64_t{first} + run.run_length) * context_.segment_size;
-  return load64(context_.base + end - kSegmentTrailerSize) == encode_trailer(context_.seed, first, run.incarnation);
 }
 
 Status Recovery::scan_segment(uint32_t index, const SegmentHeader& header, const Mark& mark, bool rebuilt) {
@@ -123,10 +116,9 @@ Status Recovery::scan_segment(uint32_t index, const SegmentHeader& header, const
     damage.offset = start + kSegmentMarkOffset;
     damage.length = sizeof(uint64_t);
   } else if (const uint64_t trailer = load64(context_.base + run_end - kSegmentTrailerSize);
-             trailer != encode_trailer(e.seed_, index, header.incarnation)) {
-    // In process mode a segment is freed before its end is on the disk: no damage, and put right all the same.
+             trailer != encode_trailer(e.seed_, index + header.run_length - 1, header.incarnation)) {
     needs_apply(index);
-    if (trailer != 0 || (superblock_.flags & kFlagProcessMode) == 0) {
+    if (trailer != 0) {  // zeros: it had ended, and that is undone
       damage.kind = DamageKind::kSegmentHeader;
       damage.offset = run_end - kSegmentTrailerSize;
       damage.length = kSegmentTrailerSize;
@@ -161,10 +153,10 @@ Status Recovery::scan_segment(uint32_t index, const SegmentHeader& header, const
   return status;
 }
 
-// Where no sync point vouches for what is on the disk, the header of a run and that of a segment inside it can stand beside
-// each other, and only one of them is right: in process mode a segment of a run is used again before the end of the run is on
-// the disk. The other one goes, also from the file: it would come back when the one that is believed has ended. False: the
-// run is the one that goes.
+// The header of a run and that of a segment inside it can stand beside each other, and only one of them is right: in process
+// mode a segment of a run is used again before the end of the run is on the disk, and a disk may bring back what stood in a
+// sector long ago. The other one goes, also from the file: it would come back when the one that is believed has ended. False:
+// the run is the one that goes.
 bool Recovery::settle_run(uint32_t first, const SegmentHeader& run) {
   const Segments& segments = engine_.segments_;
   uint64_t data_end = 0;  // what the entry's data covers is data, whatever it looks like
@@ -176,7 +168,7 @@ bool Recovery::settle_run(uint32_t first, const SegmentHeader& run) {
     SegmentHeader header;
     Mark mark;
     if (segments.offset_of(i) < data_end || !read_segment(context_, i, segments.count(), &header, &mark)) continue;
-    needs_apply(i);
+    if (!mark.valid || mark.end_epoch == 0 || mark.end_epoch > limit_) needs_apply(i);
     // Of the same epoch, the run is the later one if its entry is there.
     if (header.birth_epoch > run.birth_epoch || (header.birth_epoch == run.birth_epoch && data_end == 0))
       is_outlived = true;

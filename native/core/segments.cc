@@ -312,7 +312,7 @@ void Segments::write_header(uint32_t segment, uint32_t run_length, uint64_t epoc
   copy_in(at + 8, bytes + 8, SegmentHeader::kSize - 8);
   store64(at + kSegmentMarkOffset, encode_mark(seed_, segment, header.incarnation, kSegmentOrdinal, 0));
   store64(volume_.at(offset_of(segment + run_length) - kSegmentTrailerSize),
-          encode_trailer(seed_, segment, header.incarnation));
+          encode_trailer(seed_, segment + run_length - 1, header.incarnation));
   MMCB_STEP(kSegmentFilled);
   uint32_t crc;
   std::memcpy(&crc, bytes + kSegmentCrcOffset, sizeof crc);
@@ -432,6 +432,7 @@ void Segments::end(uint32_t segment, uint64_t epoch, bool marked) {
     MMCB_STEP(kSegmentEnded);
     if (MMCB_BUG(kHolePunchedEarly)) (void)volume_.punch(offset_of(segment), segment_size_);
   }
+  void_trailer(segment);
   live_and_slack_ -= s.live_bytes + s.slack_bytes;
   live_bytes_ -= s.live_bytes;
   s.live_bytes = 0;
@@ -442,6 +443,18 @@ void Segments::end(uint32_t segment, uint64_t epoch, bool marked) {
   s.end_epoch = epoch;
   s.ticket = pins_.retire();
   ended_count_ += s.run_length;
+}
+
+// Becomes durable with the end itself, so before the space is used again: whatever then happens to the header, nothing speaks
+// for what was in here. Should the end be undone, recovery writes the trailer anew.
+bool Segments::void_trailer(uint32_t first) {
+  std::byte* const trailer = volume_.at(end_of(first) - kSegmentTrailerSize);
+  uint32_t ignored;
+  if (!decode_trailer(load64(trailer), seed_, first + segments_[first].run_length - 1, &ignored)) return false;
+  if (MMCB_BUG(kTrailerKept)) return false;
+  store64(trailer, 0);
+  MMCB_STEP(kTrailerVoided);
+  return true;
 }
 
 void Segments::free_run(uint32_t first) {
@@ -466,9 +479,6 @@ bool Segments::release_ended(uint64_t durable_epoch, uint64_t oldest_snapshot) {
       continue;
     }
     ended_count_ -= s.run_length;
-    // Should the header be lost one day, nothing is to speak for what was in here.
-    if (!MMCB_BUG(kTrailerKept)) store64(volume_.at(end_of(i) - kSegmentTrailerSize), 0);
-    MMCB_STEP(kSegmentFreed);
     free_run(i);
   }
   return waits_for_readers;
@@ -542,6 +552,16 @@ void Segments::rebuild_ended(uint32_t segment, const SegmentHeader& header, uint
   segments_[segment].state = Segment::State::kEnded;
   segments_[segment].end_epoch = end_epoch;
   ended_count_ += header.run_length;
+}
+
+bool Segments::void_unused_trailers() {
+  bool stored = false;
+  for (uint32_t i = 0; i < count(); i++) {
+    const Segment::State state = segments_[i].state;
+    if (state != Segment::State::kFree && state != Segment::State::kEnded) continue;
+    if (!volume_.file().is_untouchable_hole(offset_of(i)) && void_trailer(i)) stored = true;
+  }
+  return stored;
 }
 
 void Segments::rebuild_finish() {

@@ -19,7 +19,7 @@ namespace mmcb {
   X(kSegmentFilled)        \
   X(kSegmentPublished)     \
   X(kSegmentEnded)         \
-  X(kSegmentFreed)         \
+  X(kTrailerVoided)        \
   X(kEntryInvalidated)     \
   X(kEntryHeader)          \
   X(kEntryKey)             \

@@ -15,13 +15,9 @@ namespace {
 bool is_in_place(const Superblock& expected, const std::byte* base) {
   if (expected.sequence == 0) return true;
   Superblock found;
-  for (const uint64_t offset : kSuperblockOffset) {
-    if (decode(base + offset, &found) == SuperblockVerdict::kValid && found.file_id == expected.file_id &&
-        found.sequence == expected.sequence && found.durable_epoch == expected.durable_epoch) {
-      return true;
-    }
-  }
-  return false;
+  return decode_at_place(base, expected.sequence & 1, &found) == SuperblockVerdict::kValid &&
+         found.file_id == expected.file_id && found.sequence == expected.sequence &&
+         found.durable_epoch == expected.durable_epoch;
 }
 
 }  // namespace
@@ -94,7 +90,7 @@ Status SyncMachine::step() {
       std::memcpy(&crc, bytes + kBody, sizeof crc);
       // Where there was damage before, it is damage until the new one stands: nobody may have been told of it yet.
       Superblock there;
-      const SuperblockVerdict verdict = decode(at, &there);
+      const SuperblockVerdict verdict = decode_at_place(e.volume_.at(0), superblock_.sequence & 1, &there);
       const bool damaged = verdict == SuperblockVerdict::kDamaged ||
                            (verdict == SuperblockVerdict::kForeign && superblock_.sequence > 2);
       store32(at + kBody, !damaged ? 0 : crc == 1 ? 2 : crc ^ 1);

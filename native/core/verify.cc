@@ -111,7 +111,13 @@ void Verifier::walk_segment(const Engine::Snapshot& snapshot, const SegmentExten
   } else if (mark.end_epoch != 0 && mark.end_epoch <= snapshot.epoch) {
     error("the mark of " + name + " says that it has ended, and it is in use", start + kSegmentMarkOffset);
   }
-  if (load64(context_.base + end - kSegmentTrailerSize) != encode_trailer(e.seed_, extent.segment, extent.incarnation))
+  const uint64_t trailer = load64(context_.base + end - kSegmentTrailerSize);
+  const uint64_t mark_now = load64(context_.base + start + kSegmentMarkOffset);
+  // What has ended meanwhile has no trailer.
+  const bool has_ended =
+      decode_mark(mark_now, e.seed_, extent.segment, header.incarnation, kSegmentOrdinal).end_epoch != 0;
+  if (trailer != encode_trailer(e.seed_, extent.segment + extent.run_length - 1, extent.incarnation) &&
+      !(trailer == 0 && has_ended))
     error("the trailer of " + name + " is damaged", end - kSegmentTrailerSize);
 
   report_->bytes += extent.used;

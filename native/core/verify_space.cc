@@ -55,8 +55,7 @@ void Verifier::check_superblocks() {
   if (verdict != SuperblockVerdict::kValid) {
     // In a file opened to be read only, the report of opening it has said so, and nothing will have put it right.
     error("the other superblock is damaged", other_at);
-  } else if (other.file_id != current.file_id || other.segment_size != current.segment_size ||
-             other.journal_size != current.journal_size || other.sequence + 1 < current.sequence) {
+  } else if (!is_predecessor(other, current) && !is_predecessor(current, other)) {
     error("the two superblocks do not belong together", other_at);
   }
 }
@@ -121,6 +120,9 @@ void Verifier::check_segment(uint32_t segment) {
     // It would come back to life at the next opening.
     if (readable && mark.valid && mark.end_epoch == 0)
       error(name + " is free, and its header says that it is in use", start);
+    const uint64_t trailer = load64(e.volume_.at(start + context.segment_size - kSegmentTrailerSize));
+    if (!e.options_.read_only && decode_trailer(trailer, context.seed, segment, &header.incarnation))
+      error(name + " is free, and its trailer would speak for it", start + context.segment_size - kSegmentTrailerSize);
   } else if (s.state == Segment::State::kEnded) {
     if (!readable || !mark.valid || mark.end_epoch != s.end_epoch)
       error(name + " has ended, and its mark does not say so", start + kSegmentMarkOffset);

@@ -165,6 +165,15 @@ inline bool read_segment(const WalkContext& context, uint32_t index, uint32_t co
   return true;
 }
 
+// Whether the header at `index` is that of a run that reaches beyond the end of the file: the file did not come to its length
+// on the disk before power was lost, or it has been cut off.
+inline bool is_cut_off(const WalkContext& context, uint32_t index, uint32_t count) {
+  SegmentHeader header;
+  return decode(context.base + context.head + static_cast<uint64_t>(index) * context.segment_size, context.seed,
+                &header) &&
+         header.index == index && header.run_length > count - index;
+}
+
 // The header of the segment at `index`, made again from its trailer where the header itself is lost. False: it was never
 // written, was made void on purpose, or the trailer is lost as well. Where the trailer of a run is, its one entry says; if
 // that is lost too, `thorough` looks at the end of every run that could start here.
@@ -186,7 +195,7 @@ inline bool rebuild_segment(const WalkContext& context, uint32_t index, uint32_t
     if (length > 1 && length != told && !thorough) continue;
     const uint64_t word = load64(last + context.segment_size - kSegmentTrailerSize);
     header->run_length = static_cast<uint32_t>(length);
-    if (word != 0 && decode_trailer(word, context.seed, index, &header->incarnation)) return true;
+    if (decode_trailer(word, context.seed, index + header->run_length - 1, &header->incarnation)) return true;
     if (!thorough && length >= told) break;
   }
   return false;

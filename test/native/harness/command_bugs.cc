@@ -121,7 +121,7 @@ Plan plan_for(Bug bug) {
     case Bug::kKillRecoveryFreesHeld: return {20'000, with_little_space};
     case Bug::kSizeBeforeSync: return {60'000, with_growth};
     case Bug::kOutlivedRunKept: return {500'000, with_runs_in_process_mode};
-    case Bug::kTrailerKept: return {300'000, with_cleared_segments};
+    case Bug::kTrailerKept: return {5'000, with_cleared_segments};
     case Bug::kLostStateTrusted: return {100'000, with_clears_and_damage};
     case Bug::kGenerationFloorLost: return {50'000, with_restarts};
     case Bug::kTruncateBeforeSuperblock: return {5'000, with_little_space};
@@ -131,7 +131,7 @@ Plan plan_for(Bug bug) {
     case Bug::kRedoListNotPublished: return {5'000, with_long_batches};
     case Bug::kFailureNotMarked: return {10'000, with_failing_syncs};
     case Bug::kCleanFlagKept: return {5'000, with_closings};
-    case Bug::kTornLeftoversKept: return {100'000, with_torn_entries};
+    case Bug::kTornLeftoversKept: return {300'000, with_torn_entries};
     case Bug::kVoidSegmentsKept: return {20'000, with_short_lives};
     case Bug::kPinsIgnored: return {10'000, with_views};
     default: return {};

@@ -114,6 +114,7 @@ void CrashRun::remember_copy() {
   disk_.live_image(&copy_->image);
   if (copy_->image.size() == 0) return copy_.reset();
   copy_->boot = disk_.boot();
+  copy_->recovering = world_.recovering;
   copy_->states = world_.oracle.states_lately();
 }
 

@@ -29,6 +29,9 @@ struct OldCopy {
   Image image;
   uint64_t boot = 0;
   std::vector<State> states;
+  // Taken inside an opening, while the state page still told of the life before the crash: beside later pages it may bring
+  // back an earlier state, with every checksum right.
+  bool recovering = false;
 };
 
 // How many steps an opening took, and which of them stood between two swapped stores (mutation.h; 0: none).

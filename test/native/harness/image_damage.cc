@@ -38,7 +38,7 @@ void ImageChecker::check_restored_copy(const World& world, const OldCopy& old, c
   kind_ = "restored copy";
   counters_.images++, counters_.restored_copies++;
   Image image = old.image;
-  const bool whole = random_.one_in(3);
+  const bool whole = random_.one_in(3) || old.recovering;
   if (!whole) {
     image.resize(std::max(old.image.size(), now.size()));
     const bool by_sector = random_.one_in(2);

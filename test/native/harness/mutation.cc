@@ -76,11 +76,14 @@ void Mutation::on_pair(const Store& first, const Store& second) {
   if (!swaps_ || pair.first != swapped_.first || pair.second != swapped_.second) return;
   const Store taken_back = first;
   const std::vector<std::byte> after(first.at, first.at + first.length);
-  std::memcpy(taken_back.at, taken_back.before.data(), taken_back.length);
+  const auto store_noticed = [&](const std::vector<std::byte>& bytes) {
+    for (SimulatedDisk* disk : watched()) disk->note_store(taken_back.at, taken_back.length);
+    std::memcpy(taken_back.at, bytes.data(), bytes.size());
+  };
+  store_noticed(taken_back.before);
   swaps_made_++;
   tell(kStoresSwapped);
-  std::memcpy(taken_back.at, after.data(), after.size());
-  for (SimulatedDisk* disk : watched()) disk->note_store(taken_back.at, taken_back.length);
+  store_noticed(after);
 }
 
 bool Mutation::is_sync_removed(bool of_directory) {
