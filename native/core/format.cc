@@ -120,6 +120,17 @@ SuperblockVerdict decode(const std::byte* bytes, Superblock* s) {
   return in_bounds(*s) ? SuperblockVerdict::kValid : SuperblockVerdict::kDamaged;
 }
 
+SuperblockVerdict decode_in_place(const std::byte* file, size_t place, Superblock* s) {
+  const SuperblockVerdict verdict = decode(file + kSuperblockOffset[place], s);
+  const bool misplaced = verdict == SuperblockVerdict::kValid && (s->sequence & 1) != place;
+  return misplaced ? SuperblockVerdict::kDamaged : verdict;
+}
+
+bool is_predecessor(const Superblock& other, const Superblock& newest) {
+  return other.file_id == newest.file_id && other.segment_size == newest.segment_size &&
+         other.journal_size == newest.journal_size && other.sequence + 1 == newest.sequence;
+}
+
 uint64_t encode_mark(uint32_t file_seed, uint32_t segment, uint32_t incarnation, uint32_t ordinal, uint64_t end_epoch) {
   // Two rounds of a multiply-xorshift mixer (the finaliser of MurmurHash3) over place and value: cheap, and any single
   // difference changes about half of the check's bits.

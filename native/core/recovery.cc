@@ -53,7 +53,7 @@ Status Recovery::read_superblock() {
   }
   Superblock found[2];
   SuperblockVerdict verdict[2];
-  for (int i = 0; i < 2; i++) verdict[i] = decode(e.volume_.at(kSuperblockOffset[i]), &found[i]);
+  for (size_t i = 0; i < 2; i++) verdict[i] = decode_in_place(e.volume_.at(0), i, &found[i]);
   const auto either = [&](SuperblockVerdict v) { return verdict[0] == v || verdict[1] == v; };
   if (either(SuperblockVerdict::kNewer)) {
     const uint32_t version = found[verdict[0] == SuperblockVerdict::kNewer ? 0 : 1].format_version;
@@ -68,12 +68,13 @@ Status Recovery::read_superblock() {
   const bool second = verdict[1] == SuperblockVerdict::kValid &&
                       (verdict[0] != SuperblockVerdict::kValid || found[1].sequence > found[0].sequence);
   superblock_ = found[second ? 1 : 0];
-  // The other one is whole too, or was just being written, or has never been.
+  // The other one is the one before, or was just being written, or has never been.
   const SuperblockVerdict other = verdict[second ? 0 : 1];
   const bool is_first = superblock_.sequence == 1;
+  const bool belongs = other == SuperblockVerdict::kValid && is_predecessor(found[second ? 0 : 1], superblock_);
   other_superblock_damaged_ =
-      other == SuperblockVerdict::kDamaged || (other == SuperblockVerdict::kForeign && !is_first);
-  if (other == SuperblockVerdict::kValid) other_epoch_ = found[second ? 0 : 1].durable_epoch;
+      !belongs && other != SuperblockVerdict::kUnfinished && !(other == SuperblockVerdict::kForeign && is_first);
+  if (belongs) other_epoch_ = found[second ? 0 : 1].durable_epoch;
   e.superblock_ = superblock_;
   e.damage_ = superblock_.damage;
   e.seed_ = file_seed(superblock_.file_id);

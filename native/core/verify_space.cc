@@ -56,7 +56,8 @@ void Verifier::check_superblocks() {
     // In a file opened to be read only, the report of opening it has said so, and nothing will have put it right.
     error("the other superblock is damaged", other_at);
   } else if (other.file_id != current.file_id || other.segment_size != current.segment_size ||
-             other.journal_size != current.journal_size || other.sequence + 1 < current.sequence) {
+             other.journal_size != current.journal_size || other.sequence + 1 < current.sequence ||
+             ((other.sequence ^ current.sequence) & 1) == 0) {
     error("the two superblocks do not belong together", other_at);
   }
 }
