@@ -61,7 +61,8 @@ Status Recovery::read_superblock() {
                                       std::to_string(kFormatVersion) + "; upgrade mmcb. It was left untouched");
   }
   if (!either(SuperblockVerdict::kValid)) {
-    if (either(SuperblockVerdict::kDamaged))
+    // The one that was being written when the process died has the magic, too: the file is ours, and the other one is gone.
+    if (either(SuperblockVerdict::kDamaged) || either(SuperblockVerdict::kUnfinished))
       return Status(Code::kCorrupt, "both superblocks of " + path + " are damaged");
     return Status(Code::kNotMmcb, path + " is not an mmcb file; it was left untouched");
   }

@@ -167,6 +167,17 @@ TEST_CASE("a superblock that does not belong where it stands is damage: the othe
   }
 }
 
+TEST_CASE("a superblock half written, and the other one lost: ours, and damaged") {
+  for (const uint64_t lost : {uint64_t{0}, kPage}) {
+    Case c;
+    std::memset(at(c.file, lost), 0, kSector);
+    std::memset(at(c.file, kPage - lost) + Superblock::kSize - 4, 0, 4);
+    put(c.path, c.file);
+    CHECK(c.open().code() == Code::kCorrupt);
+    CHECK(read_file(c.path) == c.file);
+  }
+}
+
 TEST_CASE("a short file is ours only if it begins like ours") {
   Case c;
   write_file(c.path, std::string(100, 'x'));
