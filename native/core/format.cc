@@ -120,14 +120,15 @@ SuperblockVerdict decode(const std::byte* bytes, Superblock* s) {
   return in_bounds(*s) ? SuperblockVerdict::kValid : SuperblockVerdict::kDamaged;
 }
 
-SuperblockVerdict decode_at_place(const std::byte* base, unsigned place, Superblock* s) {
-  const SuperblockVerdict verdict = decode(base + kSuperblockOffset[place], s);
-  return verdict == SuperblockVerdict::kValid && (s->sequence & 1) != place ? SuperblockVerdict::kDamaged : verdict;
+SuperblockVerdict decode_in_place(const std::byte* file, size_t place, Superblock* s) {
+  const SuperblockVerdict verdict = decode(file + kSuperblockOffset[place], s);
+  const bool misplaced = verdict == SuperblockVerdict::kValid && (s->sequence & 1) != place;
+  return misplaced ? SuperblockVerdict::kDamaged : verdict;
 }
 
-bool is_predecessor(const Superblock& older, const Superblock& newer) {
-  return older.sequence + 1 == newer.sequence && older.file_id == newer.file_id &&
-         older.segment_size == newer.segment_size && older.journal_size == newer.journal_size;
+bool is_predecessor(const Superblock& other, const Superblock& newest) {
+  return other.file_id == newest.file_id && other.segment_size == newest.segment_size &&
+         other.journal_size == newest.journal_size && other.sequence + 1 == newest.sequence;
 }
 
 uint64_t encode_mark(uint32_t file_seed, uint32_t segment, uint32_t incarnation, uint32_t ordinal, uint64_t end_epoch) {

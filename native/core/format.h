@@ -100,11 +100,12 @@ enum class SuperblockVerdict : uint8_t {
 
 void encode(const Superblock& superblock, std::byte (&bytes)[Superblock::kSize]);
 SuperblockVerdict decode(const std::byte* bytes, Superblock* superblock);
-// Decodes the superblock at one of the two places of the file that starts at `base`. One that belongs to the other place is
-// damaged: a write that went astray put it there, over one that counted.
-SuperblockVerdict decode_at_place(const std::byte* base, unsigned place, Superblock* superblock);
-// Whether `older` can be what was written before `newer`.
-bool is_predecessor(const Superblock& older, const Superblock& newer);
+// The same for the first or the second place of a file. Which of the two a superblock belongs in, its sequence number says:
+// in the other one it is damage, a sector that was written to the wrong place.
+SuperblockVerdict decode_in_place(const std::byte* file, size_t place, Superblock* superblock);
+// Whether `other` can be the superblock that was written before `newest`. Any other one is damage, too, whole as it may be:
+// an old sector, or one of another file.
+bool is_predecessor(const Superblock& other, const Superblock& newest);
 
 // ---- State page: words kept up to date by stores in place; trusted only when the page cache survived ------------------
 

@@ -53,7 +53,7 @@ Status Recovery::read_superblock() {
   }
   Superblock found[2];
   SuperblockVerdict verdict[2];
-  for (unsigned i = 0; i < 2; i++) verdict[i] = decode_at_place(e.volume_.at(0), i, &found[i]);
+  for (size_t i = 0; i < 2; i++) verdict[i] = decode_in_place(e.volume_.at(0), i, &found[i]);
   const auto either = [&](SuperblockVerdict v) { return verdict[0] == v || verdict[1] == v; };
   if (either(SuperblockVerdict::kNewer)) {
     const uint32_t version = found[verdict[0] == SuperblockVerdict::kNewer ? 0 : 1].format_version;
@@ -61,19 +61,20 @@ Status Recovery::read_superblock() {
                                       std::to_string(kFormatVersion) + "; upgrade mmcb. It was left untouched");
   }
   if (!either(SuperblockVerdict::kValid)) {
-    if (either(SuperblockVerdict::kDamaged))
+    // The one that was being written when the process died has the magic, too: the file is ours, and the other one is gone.
+    if (either(SuperblockVerdict::kDamaged) || either(SuperblockVerdict::kUnfinished))
       return Status(Code::kCorrupt, "both superblocks of " + path + " are damaged");
     return Status(Code::kNotMmcb, path + " is not an mmcb file; it was left untouched");
   }
   const bool second = verdict[1] == SuperblockVerdict::kValid &&
                       (verdict[0] != SuperblockVerdict::kValid || found[1].sequence > found[0].sequence);
   superblock_ = found[second ? 1 : 0];
-  // The other one is whole too, or was just being written, or has never been.
+  // The other one is the one before, or was just being written, or has never been.
   const SuperblockVerdict other = verdict[second ? 0 : 1];
   const bool is_first = superblock_.sequence == 1;
+  const bool belongs = other == SuperblockVerdict::kValid && is_predecessor(found[second ? 0 : 1], superblock_);
   other_superblock_damaged_ =
-      other == SuperblockVerdict::kDamaged || (other == SuperblockVerdict::kForeign && !is_first) ||
-      (other == SuperblockVerdict::kValid && !is_predecessor(found[second ? 0 : 1], superblock_));
+      !belongs && other != SuperblockVerdict::kUnfinished && !(other == SuperblockVerdict::kForeign && is_first);
   e.superblock_ = superblock_;
   e.damage_ = superblock_.damage;
   e.seed_ = file_seed(superblock_.file_id);

@@ -15,7 +15,7 @@ namespace {
 bool is_in_place(const Superblock& expected, const std::byte* base) {
   if (expected.sequence == 0) return true;
   Superblock found;
-  return decode_at_place(base, expected.sequence & 1, &found) == SuperblockVerdict::kValid &&
+  return decode_in_place(base, expected.sequence & 1, &found) == SuperblockVerdict::kValid &&
          found.file_id == expected.file_id && found.sequence == expected.sequence &&
          found.durable_epoch == expected.durable_epoch;
 }
@@ -82,7 +82,8 @@ Status SyncMachine::step() {
       if (MMCB_BUG(kSizeBeforeSync)) superblock_.segment_count = e.segments_.needed_count();
       std::byte bytes[Superblock::kSize];
       encode(superblock_, bytes);
-      std::byte* at = e.volume_.at(kSuperblockOffset[MMCB_BUG(kSuperblockSameSlot) ? 0 : superblock_.sequence & 1]);
+      const size_t place = MMCB_BUG(kSuperblockSameSlot) ? 0 : superblock_.sequence & 1;
+      std::byte* at = e.volume_.at(kSuperblockOffset[place]);
       // No checksum while it is being written, and the magic before the rest: so that a store cut short, which is no
       // damage and may be the very first, is told from damage to a superblock that counted.
       constexpr size_t kBody = Superblock::kSize - sizeof(uint32_t);
@@ -90,9 +91,10 @@ Status SyncMachine::step() {
       std::memcpy(&crc, bytes + kBody, sizeof crc);
       // Where there was damage before, it is damage until the new one stands: nobody may have been told of it yet.
       Superblock there;
-      const SuperblockVerdict verdict = decode_at_place(e.volume_.at(0), superblock_.sequence & 1, &there);
+      const SuperblockVerdict verdict = decode_in_place(e.volume_.at(0), place, &there);
       const bool damaged = verdict == SuperblockVerdict::kDamaged ||
-                           (verdict == SuperblockVerdict::kForeign && superblock_.sequence > 2);
+                           (verdict == SuperblockVerdict::kForeign && superblock_.sequence > 2) ||
+                           (verdict == SuperblockVerdict::kValid && !is_predecessor(there, e.superblock_));
       store32(at + kBody, !damaged ? 0 : crc == 1 ? 2 : crc ^ 1);
       copy_in(at, bytes, kFileMagic.size());
       MMCB_STEP(kSuperblockHalf);

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -99,6 +100,80 @@ TEST_CASE("a newer version in either superblock is refused, whatever the other s
     edit_superblock(c.file, offset, [](Superblock& s) { s.format_version = kFormatVersion + 1; });
     put(c.path, c.file);
     CHECK(c.open().code() == Code::kVersion);
+    CHECK(read_file(c.path) == c.file);
+  }
+}
+
+TEST_CASE("a superblock that does not belong where it stands is damage: the other one counts, and that is reported") {
+  const auto copy = [](std::string& file, size_t from, size_t to) {
+    file.replace(kSuperblockOffset[to], kSector, std::string(file, kSuperblockOffset[from], kSector));
+  };
+  using Edit = std::function<void(std::string & file, size_t newest, size_t other)>;
+  const struct {
+    const char* what;
+    bool newest_is_gone;
+    Edit edit;
+  } cases[] = {
+      {"the newest, in the place of the other one", false,
+       [&](std::string& file, size_t newest, size_t other) { copy(file, newest, other); }},
+      {"the other one, in the place of the newest", true,
+       [&](std::string& file, size_t newest, size_t other) { copy(file, other, newest); }},
+      {"a newer one, in the wrong place", false,
+       [](std::string& file, size_t, size_t other) {
+         edit_superblock(file, kSuperblockOffset[other], [](Superblock& s) { s.sequence += 3; });
+       }},
+      {"an old one", false,
+       [](std::string& file, size_t, size_t other) {
+         edit_superblock(file, kSuperblockOffset[other], [](Superblock& s) { s.sequence -= 2; });
+       }},
+      {"one of another file", false,
+       [](std::string& file, size_t, size_t other) {
+         edit_superblock(file, kSuperblockOffset[other], [](Superblock& s) { s.file_id[3] ^= 1; });
+       }},
+  };
+  for (const auto& [what, newest_is_gone, edit] : cases) {
+    for (const bool power_cut : {false, true}) {
+      CAPTURE(what);
+      CAPTURE(power_cut);
+      Case c;
+      REQUIRE(c.open().ok());
+      REQUIRE(SyncMachine(*c.engine).run().ok());
+      c.engine.reset();
+      c.file = read_file(c.path);
+      Superblock found[2];
+      for (size_t i = 0; i < 2; i++)
+        REQUIRE(decode(at(c.file, kSuperblockOffset[i]), &found[i]) == SuperblockVerdict::kValid);
+      const size_t newest = found[1].sequence > found[0].sequence ? 1 : 0;
+      edit(c.file, newest, 1 - newest);
+      put(c.path, c.file);
+      ForgetfulPlatform forgetful;
+      REQUIRE((power_cut ? c.open(forgetful) : c.open()).ok());
+      const RecoveryReport& report = c.engine->recovery();
+      CHECK(report.status == (power_cut ? RecoveryStatus::kRolledBack : RecoveryStatus::kReplayed));
+      // Removed between the two sync points.
+      CHECK(c.engine->was_removed(c.addresses[7]) == !(power_cut && newest_is_gone));
+      REQUIRE(report.quarantined == 1);
+      CHECK(report.damage[0].kind == DamageKind::kSuperblock);
+      CHECK(report.damage[0].offset == kSuperblockOffset[newest_is_gone ? newest : 1 - newest]);
+      CHECK(report.marker.is_set);
+      VerifyReport verified;
+      REQUIRE(Verifier(*c.engine).run(nullptr, &verified).ok());
+      CHECK(verified.errors.empty());
+      c.engine.reset();
+      REQUIRE(c.open().ok());
+      CHECK(c.engine->recovery().quarantined == 0);
+      c.engine.reset();  // before its platform goes
+    }
+  }
+}
+
+TEST_CASE("a superblock half written, and the other one lost: ours, and damaged") {
+  for (const uint64_t lost : {uint64_t{0}, kPage}) {
+    Case c;
+    std::memset(at(c.file, lost), 0, kSector);
+    std::memset(at(c.file, kPage - lost) + Superblock::kSize - 4, 0, 4);
+    put(c.path, c.file);
+    CHECK(c.open().code() == Code::kCorrupt);
     CHECK(read_file(c.path) == c.file);
   }
 }

@@ -64,9 +64,22 @@ void Life::begin() {
   guard([&] { open(false); });
 }
 
+// Opening needs no room, on a full disk neither. Where the file system asks for some all the same, it is refused and has
+// changed nothing, and with room it opens.
+Status Life::try_open() {
+  const uint64_t refusals = machine_.needless_refusals();
+  const Image before = machine_.is_full() ? machine_.live("file") : Image();
+  Status status = Engine::open(machine_, "file", options_, nullptr, &engine_);
+  if (status.code() != Code::kNoSpace || machine_.needless_refusals() == refusals) return status;
+  explain("refused: %s", describe(status).c_str());
+  if (machine_.live("file") != before) fail("a file was changed that could not be opened on a full disk");
+  machine_.make_room();
+  return Engine::open(machine_, "file", options_, nullptr, &engine_);
+}
+
 void Life::open(bool clean) {
   syncing_ = {0, player_.model()};
-  must(Engine::open(machine_, "file", options_, nullptr, &engine_), "open()");
+  must(try_open(), "open()");
   const RecoveryReport& report = engine_->recovery();
   if (clean && report.status != RecoveryStatus::kClean) fail("closed in order, and not clean");
   const uint64_t epoch = engine_->stats().durable_epoch;

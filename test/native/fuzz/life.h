@@ -71,6 +71,7 @@ class Life {
   template <typename Call>
   void guard(Call&& call);
   void open(bool clean);
+  Status try_open();
   void drop();
   void look_aside(Crash crash);
   void judge(Crash crash, const Model& found, const RecoveryReport& report);

@@ -63,11 +63,19 @@ class MachineFile final : public File {
 
   Status allocate(uint64_t offset, uint64_t length) override {
     if (machine_.dead_) return Status();
-    if (machine_.fail_allocate_ != 0 && --machine_.fail_allocate_ == 0)
-      return Status(Code::kNoSpace, "simulated full disk", ENOSPC);
     if (length > Machine::kCapacity || offset > Machine::kCapacity - length)
       return Status(Code::kNoSpace, "simulated full disk", ENOSPC);
-    if (offset + length <= node_->live.size()) return Status();
+    std::vector<bool>& hollow = node_->hollow;
+    hollow.resize(pages_of(node_->live.size()));
+    const auto from =
+        hollow.begin() + static_cast<std::ptrdiff_t>(std::min<uint64_t>(offset / kDiskPage, hollow.size()));
+    const auto to =
+        hollow.begin() + static_cast<std::ptrdiff_t>(std::min<uint64_t>(pages_of(offset + length), hollow.size()));
+    const bool grows = offset + length > node_->live.size();
+    if (machine_.refuses(grows || std::find(from, to, true) != to))
+      return Status(Code::kNoSpace, "simulated full disk", ENOSPC);
+    std::fill(from, to, false);
+    if (!grows) return Status();
     node_->pending.push_back({Machine::Change::Type::kGrow, offset + length, node_->live.size()});
     node_->live.resize(offset + length);
     return Status();
@@ -90,6 +98,8 @@ class MachineFile final : public File {
     const uint64_t mapped_end = std::min(end, node_->shared_end);
     if (node_->shared != nullptr && offset < mapped_end) std::memset(node_->shared + offset, 0, mapped_end - offset);
     node_->pending.push_back({Machine::Change::Type::kPunch, offset, end - offset});
+    node_->hollow.resize(pages_of(node_->live.size()));
+    for (uint64_t page = pages_of(offset); page < end / kDiskPage; page++) node_->hollow[page] = true;
     return Status();
   }
 
@@ -166,6 +176,7 @@ void Machine::put(const std::string& path, const Image& image) {
   node->live = image;
   node->durable = image;
   node->pending.clear();
+  node->hollow.clear();
   node->shared = nullptr;
   node->shared_end = 0;
 }
@@ -176,6 +187,13 @@ const Image& Machine::live(const std::string& path) {
   if (node == files_.end()) return none;
   collect(*node->second);
   return node->second->live;
+}
+
+bool Machine::refuses(bool needs_blocks) {
+  if (fail_allocate_ == 0 || !(needs_blocks || copies_on_write_) || --fail_allocate_ != 0) return false;
+  if (full_for_good_) fail_allocate_ = 1;
+  if (!needs_blocks) needless_refusals_++;
+  return true;
 }
 
 // Brings what was stored into the mapping home.
@@ -246,6 +264,8 @@ void Machine::cut_power(uint8_t changes, const Survival& survival) {
     node->durable = image;
     node->live = std::move(image);
     node->pending.clear();
+    // Which holes came back with the power is not followed: a page may count as hollow that is not.
+    node->hollow.resize(pages_of(node->live.size()));
   }
 }
 

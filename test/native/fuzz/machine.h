@@ -66,7 +66,17 @@ class Machine final : public Platform {
   }
   // The page cache drops the pages that are lost, unless they were stored to since. Precondition: dead.
   void evict_lost();
-  void fail_allocate_in(uint64_t calls) { fail_allocate_ = calls; }
+  // The disk is full, to the n-th allocation from now that needs blocks; `lasting`: to all later ones, too. Where a file
+  // system copies on write, it may ask for room for blocks that are there.
+  void fill_up(uint64_t calls, bool lasting, bool copies_on_write) {
+    fail_allocate_ = calls;
+    full_for_good_ = lasting;
+    copies_on_write_ = copies_on_write;
+  }
+  void make_room() { fail_allocate_ = 0; }
+  bool is_full() const { return fail_allocate_ != 0; }
+  // How many allocations of blocks that were there have been refused.
+  uint64_t needless_refusals() const { return needless_refusals_; }
 
   // ---- Platform ----
   Status open(const std::string& path, OpenMode mode, std::unique_ptr<File>* file) override;
@@ -98,6 +108,7 @@ class Machine final : public Platform {
     Image live;
     Image durable;
     std::vector<Change> pending;
+    std::vector<bool> hollow;        // by page: it has no blocks
     std::map<uint64_t, Image> lost;  // pages that are clean and not on the disk, and what they held then
     uint64_t inode = 0;
     int opened = 0;
@@ -114,6 +125,7 @@ class Machine final : public Platform {
 
   Arena& arena_of(const std::byte* address);
   void make_accessible(std::byte* address, uint64_t length);
+  bool refuses(bool needs_blocks);
   static void collect(Node& node);
   void lose_pages(Node& node) const;
   static void apply(const Change& change, Image* image);
@@ -131,6 +143,9 @@ class Machine final : public Platform {
   uint64_t fail_sync_ = 0;
   Survival fate_;
   uint64_t fail_allocate_ = 0;
+  bool full_for_good_ = false;
+  bool copies_on_write_ = false;
+  uint64_t needless_refusals_ = 0;
 };
 
 }  // namespace mmcb::fuzz

@@ -81,7 +81,7 @@ void run_operations(const uint8_t* data, size_t size) {
       case 30:
         life.fail_sync(1 + small % 2, [how](uint64_t page) -> uint8_t { return how >> page % 16 * 2 & 3; });
         break;
-      case 31: machine.fail_allocate_in(small % 4); break;
+      case 31: machine.fill_up(small % 4, (small & 4) != 0, (small & 8) != 0); break;
       case 32: machine.write_back(survival_from(small, how)); break;
       case 33: life.back_up(); break;
     }

@@ -1,6 +1,8 @@
 #include "fuzz/recovery_target.h"
 
 #include <algorithm>
+#include <cstring>
+#include <iterator>
 #include <memory>
 
 #include "core/backup.h"
@@ -63,8 +65,12 @@ class RecoveryCase {
   void expect_refusal(const Status& status, const Image& before) {
     switch (status.code()) {
       case Code::kCorrupt:
-      case Code::kNotMmcb:
       case Code::kVersion: break;
+      case Code::kNotMmcb:
+        if (std::any_of(std::begin(kSuperblockOffset), std::end(kSuperblockOffset),
+                        [&](uint64_t at) { return has_magic(before, at); }))
+          fail("refused as not one of ours, and the magic is there");
+        break;
       case Code::kFull:      // epochs or slots used up: only ever in a forged file
       case Code::kNoMemory:  // larger than the address space
         if (forged()) break;
@@ -127,8 +133,14 @@ class RecoveryCase {
     player_.reset(model);
     if (report.entries != model.size() && report.status != RecoveryStatus::kCreated)
       fail("the report counts other than the iteration");
-    untouched_ = report.quarantined == 0;
+    // What was damaged in an exact state has been put right.
+    untouched_ = report.quarantined == 0 || report.status != RecoveryStatus::kSalvaged;
     expect_sound("after opening");
+  }
+
+  static bool has_magic(const Image& image, uint64_t at) {
+    return at + (at == 0 ? kFileMagic.size() : Superblock::kSize) <= image.size() &&
+           std::memcmp(image.data() + at, kFileMagic.data(), kFileMagic.size()) == 0;
   }
 
   // But for the place of the superblock that is written first.
@@ -242,7 +254,7 @@ class RecoveryCase {
   Options options_;
   std::unique_ptr<Engine> engine_;
   Player player_{Model()};
-  bool untouched_ = false;  // no damage was set aside: verify has nothing to find
+  bool untouched_ = false;  // no damage was left where it is: verify has nothing to find
 };
 
 }  // namespace
