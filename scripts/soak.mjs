@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } f
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { countsLine, fail, root, writeReport } from './lib/run.mjs';
+import { fail, finish, root, writeReport } from './lib/run.mjs';
 import { setup } from './setup.mjs';
 
 const argument = (name, otherwise) => {
@@ -185,10 +185,7 @@ async function main() {
     `soak: ${sum(0)} changes, ${sum(1)} reads, ${sum(3)} compactions, ${terminated} workers terminated, ${verified} times verified, ` +
       `file at most ${(largest / 2 ** 20).toFixed(1)} MiB; seed ${seed}`,
   );
-  const counts = { passed: checks.passed, failed: failures.length };
-  writeReport('soak', counts);
-  console.log(countsLine(counts));
-  if (counts.failed) process.exitCode = 1;
+  finish('soak', { passed: checks.passed, failed: failures.length });
 }
 
 /** Memory, open files and mappings settle: the last third of the samples is no higher than the second, but for noise. */

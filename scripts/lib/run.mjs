@@ -55,6 +55,10 @@ export async function works(command, args = ['--version'], options = {}) {
   return result.code === 0;
 }
 
+/** A command without address randomisation, where that can be: ThreadSanitizer's fixed memory map does not always agree with it. */
+export const withoutRandomisation = async (command) =>
+  (await works('setarch', ['-R', 'true'])) ? ['setarch', '-R', ...command] : command;
+
 /** Runs one named step and prints `name  result (seconds)`. */
 export async function step(name, fn) {
   const started = Date.now();
@@ -84,6 +88,22 @@ export function readReport(name) {
   } catch {
     return undefined;
   }
+}
+
+/** Ends a script that tests: leaves its counts for the script that started it, prints them, and sets the exit code. */
+export function finish(name, counts) {
+  writeReport(name, counts);
+  console.log(`${name}: ${countsLine(counts)}`);
+  if (counts.failed || counts.passed === 0) process.exitCode = 1;
+}
+
+/** Ends a script that cannot run here, loudly. In CI that is a failure. */
+export function skip(name, reason) {
+  console.error(`\n!! ${name}: SKIPPED, ${reason}${isCI ? ' (a failure in CI)' : ''}\n`);
+  const counts = isCI ? { passed: 0, failed: 1 } : { passed: 0, failed: 0, skipped: 1 };
+  writeReport(name, counts);
+  console.log(`${name}: ${countsLine(counts)}`);
+  if (isCI) process.exitCode = 1;
 }
 
 export const countsLine = ({ passed, failed, skipped = 0 }) =>

@@ -14,7 +14,8 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { must as build, countsLine, fail, root, works, writeReport } from '../../../scripts/lib/run.mjs';
+import { installDebianPackages } from '../../../scripts/lib/debian.mjs';
+import { must as build, fail, finish, root, skip } from '../../../scripts/lib/run.mjs';
 import { Machine, mounted, must, whatIsMissing } from './machine.mjs';
 import { modes, whatModeNeeds } from './modes.mjs';
 
@@ -129,30 +130,12 @@ function bugMask(names) {
   }, 0);
 }
 
-/** Debian's package, where it can be had. */
-async function install(missing) {
-  if (process.getuid?.() !== 0 || !(await works('apt-get'))) return;
-  console.log(`there is no ${missing}: getting the Debian packages`);
-  const apt = (args) => works('apt-get', ['-q', '-y', ...args], { env: { DEBIAN_FRONTEND: 'noninteractive' } });
-  const packages = ['user-mode-linux', 'e2fsprogs', ...(fs === 'xfs' ? ['xfsprogs'] : []), 'dmsetup', 'kmod'];
-  const all = () => apt(['install', '--no-install-recommends', ...packages]);
-  if (!(await all()) && (await apt(['update']))) await all();
-}
-
-function report(counts) {
-  writeReport('real-kernel', counts);
-  console.log(countsLine({ skipped: 0, ...counts }));
-}
-
 async function main() {
   if (!(mode in modes)) throw new Error(`--mode is one of ${Object.keys(modes).join(', ')}`);
   const missing = () => whatIsMissing(fs) ?? whatModeNeeds(mode);
-  if (missing() !== undefined) await install(missing());
-  if (missing() !== undefined) {
-    console.error(`\n!! real kernel, ${fs}, ${mode}: SKIPPED, there is no ${missing()}\n`);
-    report({ passed: 0, failed: 0, skipped: 1 });
-    return;
-  }
+  const packages = ['user-mode-linux', 'e2fsprogs', ...(fs === 'xfs' ? ['xfsprogs'] : []), 'dmsetup', 'kmod'];
+  if (missing() !== undefined) await installDebianPackages(...packages);
+  if (missing() !== undefined) return skip('real-kernel', `${fs}, ${mode}: there is no ${missing()}`);
   const options = ['-DMMCB_BUILD_TESTS=ON', '-DMMCB_BUILD_ADDON=OFF'];
   await build('cmake', 'cmake', ['-S', '.', '-B', buildFolder, ...options]);
   await build('native build', 'cmake', ['--build', buildFolder, '--parallel', '2', '--target', 'mmcb_real_kernel']);
@@ -168,10 +151,10 @@ async function main() {
   try {
     await modes[mode](rig, cuts);
     console.log(rig.summary());
-    report({ passed: 1, failed: 0 });
+    finish('real-kernel', { passed: 1, failed: 0 });
   } catch (error) {
     console.error(rig.summary());
-    report({ passed: 0, failed: 1 });
+    finish('real-kernel', { passed: 0, failed: 1 });
     throw error;
   } finally {
     rig.cleanUp();
