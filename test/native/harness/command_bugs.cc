@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "harness/runner.h"
+#include "support/seeded_bugs.h"
 
 namespace mmcb::harness {
 namespace {
@@ -149,13 +150,11 @@ Profile profile_for(Bug bug, uint64_t seed) {
 }  // namespace
 
 Profile switch_bug_on(const std::string& name, uint64_t seed) {
-  for (size_t bug = 0; bug < static_cast<size_t>(Bug::kCount); bug++) {
-    if (name != name_of(static_cast<Bug>(bug))) continue;
-    seeded_bugs = uint64_t{1} << bug;
-    return profile_for(static_cast<Bug>(bug), seed);
+  if (!test::seed_bug(name)) {
+    std::fprintf(stderr, "mmcb_power_cut: there is no bug %s\n", name.c_str());
+    std::exit(2);
   }
-  std::fprintf(stderr, "mmcb_power_cut: there is no bug %s\n", name.c_str());
-  std::exit(2);
+  return profile_for(test::bug_named(name), seed);
 }
 
 int run_bugs(const Arguments& arguments) {
@@ -166,7 +165,7 @@ int run_bugs(const Arguments& arguments) {
   std::printf("build %s\n%-26s %8s %8s %8s %8s\n", build_hash().c_str(), "bug", "seeds", "median", "max", "cap");
   for (size_t i = 0; i < static_cast<size_t>(Bug::kCount); i++) {
     const auto bug = static_cast<Bug>(i);
-    const std::string name = name_of(bug);
+    const std::string name = test::kBugNames[i];
     if (!arguments.wants(name)) continue;
     const uint64_t cap = arguments.max_images != 0 ? arguments.max_images : plan_for(bug).cap;
     std::vector<Work> works;

@@ -125,13 +125,4 @@ inline const char* name_of(Step step) {
   return kNames[static_cast<size_t>(step)];
 }
 
-inline const char* name_of(Bug bug) {
-  static constexpr const char* kNames[] = {
-#define MMCB_BUG_TEXT(name) #name,
-      MMCB_BUG_LIST(MMCB_BUG_TEXT)
-#undef MMCB_BUG_TEXT
-  };
-  return kNames[static_cast<size_t>(bug)];
-}
-
 }  // namespace mmcb::harness

@@ -30,6 +30,7 @@
 
 #include "harness/world.h"
 #include "kill/chain.h"
+#include "support/seeded_bugs.h"
 
 namespace mmcb::harness::killing {
 
@@ -125,15 +126,6 @@ void print(const char* name, const Tally& t, double seconds) {
       n(t.largest_rest >> 10));
 }
 
-// The bit of a bug; 0 where there is none of this name.
-uint32_t bug_named(const std::string& name) {
-#define MMCB_BUG_BIT(bug) \
-  if (name == #bug) return 1u << static_cast<unsigned>(Bug::bug);
-  MMCB_BUG_LIST(MMCB_BUG_BIT)
-#undef MMCB_BUG_BIT
-  return 0;
-}
-
 // The steps after which children died; false where one that can be met was not.
 bool print_steps(const Tally& total) {
   bool all = true;
@@ -198,9 +190,7 @@ int main(int count, char** values) {
       arguments.jobs = static_cast<unsigned>(std::strtoul(value, nullptr, 10));
     } else if (flag == "--only") {
       arguments.only = value;
-    } else if (flag == "--bug" && bug_named(value) != 0) {
-      mmcb::seeded_bugs |= bug_named(value);
-    } else {
+    } else if (flag != "--bug" || !mmcb::test::seed_bug(value)) {
       count = 0;
     }
   }

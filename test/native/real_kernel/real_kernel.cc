@@ -12,7 +12,7 @@
 //       inside: three shell commands make the disk refuse what is written to the file, accept it again, and mount it
 //       afresh. FAIL finds a table for the device mapper in /run/table, for a disk of so many sectors at /dev/ubda.
 //
-// --bugs MASK switches seeded bugs on (core/step.h). Exit code: 0 all is well; 1 a failure; 2 wrong use.
+// --bug NAME switches a seeded bug on (core/step.h). Exit code: 0 all is well; 1 a failure; 2 wrong use.
 #include <fcntl.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
@@ -36,6 +36,7 @@
 #include "core/verify.h"
 #include "harness/random.h"
 #include "real_kernel/calls.h"
+#include "support/seeded_bugs.h"
 
 namespace mmcb::harness {
 namespace {
@@ -315,7 +316,7 @@ int eio(const std::string& path, uint64_t seed, uint64_t rounds, uint64_t sector
 int wrong_use() {
   std::fprintf(stderr,
                "use: mmcb_real_kernel write FILE SEED FROM --ack PATH [--ack-in PATH] | check FILE SEED LEAST MOST | "
-               "eio FILE SEED ROUNDS SECTORS FAIL HEAL REMOUNT   [--bugs MASK]\n");
+               "eio FILE SEED ROUNDS SECTORS FAIL HEAL REMOUNT   [--bug NAME]\n");
   return 2;
 }
 
@@ -333,9 +334,7 @@ int main(int count, char** values) {
       ack.open_outside(values[i]);
     } else if (flag == "--ack-in") {
       ack.open_inside(values[i]);
-    } else if (flag == "--bugs") {
-      seeded_bugs = static_cast<uint32_t>(std::strtoul(values[i], nullptr, 10));
-    } else {
+    } else if (flag != "--bug" || !test::seed_bug(values[i])) {
       return wrong_use();
     }
   }
