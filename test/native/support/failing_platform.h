@@ -15,7 +15,7 @@
 #include <random>
 #include <string>
 
-#include "core/platform/platform.h"
+#include "support/forwarding_platform.h"
 
 namespace mmcb::test {
 
@@ -106,9 +106,9 @@ class Faults {
   std::atomic<int64_t> threads_{0};
 };
 
-class FailingPlatform final : public Platform {
+class FailingPlatform final : public ForwardingPlatform {
  public:
-  FailingPlatform(Platform& real, Faults& faults) : real_(real), faults_(faults) {}
+  FailingPlatform(Platform& real, Faults& faults) : ForwardingPlatform(real), faults_(faults) {}
 
   // Another number is another boot of the machine; 0: what the real platform says.
   void set_boot(uint8_t boot) { boot_ = boot; }
@@ -123,19 +123,14 @@ class FailingPlatform final : public Platform {
   Status remove(const std::string& path) override;
   Status reserve(uint64_t length, std::byte** base) override;
   Status commit(std::byte* address, uint64_t length, bool huge) override;
-  void discard(std::byte* address, uint64_t length) override { real_.discard(address, length); }
   void release(std::byte* base, uint64_t length) override;
   Status start_thread(std::function<void()> body, std::unique_ptr<Thread>* thread) override;
   Uuid boot_id() override;
   void random(void* target, size_t length) override;
-  uint64_t wall_clock_ms() override { return real_.wall_clock_ms(); }
-  uint64_t monotonic_ns() override { return real_.monotonic_ns(); }
-  size_t page_size() override { return real_.page_size(); }
 
  private:
   friend class FailingFile;
 
-  Platform& real_;
   Faults& faults_;
   std::atomic<bool> skipping_syncs_{false};
   uint8_t boot_ = 0;
