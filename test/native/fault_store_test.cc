@@ -49,8 +49,8 @@ std::string read_int(Engine& engine, int64_t key) {
 
 TEST_CASE("faults: a store whose threads cannot be started is closed in order") {
   TemporaryFolder folder;
-  Faults faults;
-  FailingPlatform platform(posix_platform(), faults);
+  FailingPlatform platform;
+  Faults& faults = platform.faults();
   const std::string path = folder.path("a.mmcb");
   Status status;
   {
@@ -90,8 +90,8 @@ TEST_CASE("faults: a sync that fails in the background is told once, is never tr
       CAPTURE(error);
       CAPTURE(nth);
       TemporaryFolder folder;
-      Faults faults;
-      FailingPlatform platform(posix_platform(), faults);
+      FailingPlatform platform;
+      Faults& faults = platform.faults();
       const std::string path = folder.path("a.mmcb");
       Status status;
       const auto store = shared_store(platform, path, quiet_options(), &status);

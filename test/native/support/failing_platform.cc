@@ -17,6 +17,23 @@ const char* name_of(SystemCall call) {
   return kNames[static_cast<size_t>(call)] + 1;
 }
 
+std::vector<int> errors_of(SystemCall call) {
+  switch (call) {
+    case SystemCall::kOpen: return {EMFILE, EACCES, EIO, ENOSPC};
+    case SystemCall::kLock: return {EWOULDBLOCK, ENOLCK};
+    case SystemCall::kAllocate: return {ENOSPC, EIO, EDQUOT, EFBIG};
+    case SystemCall::kPunchHole: return {EIO, ENOSPC};
+    case SystemCall::kSync: return {EIO, ENOSPC, EDQUOT};
+    case SystemCall::kMap: return {ENOMEM, EIO};
+    case SystemCall::kRename: return {EIO, ENOSPC};
+    case SystemCall::kUnmap:
+    case SystemCall::kReserve:
+    case SystemCall::kCommit: return {ENOMEM};
+    case SystemCall::kStartThread: return {EAGAIN};
+    default: return {EIO};
+  }
+}
+
 Code Fault::code() const {
   switch (call) {
     case SystemCall::kUnmap:
@@ -110,6 +127,17 @@ class FailingThread final : public Thread {
   Faults& faults_;
   std::unique_ptr<Thread> real_;
 };
+
+void FailingPlatform::fail(SystemCall call, uint64_t nth) {
+  faults_.arm({call, nth, false, false, errors_of(call).front()});
+  if (!always_) always_.emplace(faults_);
+}
+
+bool FailingPlatform::withdraw() {
+  const bool still_to_come = faults_.hits() == 0;
+  faults_.disarm();
+  return still_to_come;
+}
 
 Status FailingPlatform::open(const std::string& path, OpenMode mode, std::unique_ptr<File>* file) {
   std::unique_ptr<File> real;

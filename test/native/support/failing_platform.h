@@ -12,8 +12,10 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <string>
+#include <vector>
 
 #include "support/forwarding_platform.h"
 
@@ -46,6 +48,8 @@ enum class SystemCall : uint8_t {
 inline constexpr size_t kSystemCalls = static_cast<size_t>(SystemCall::kCount);
 
 const char* name_of(SystemCall call);
+// How a call fails: errno, the likeliest first.
+std::vector<int> errors_of(SystemCall call);
 
 struct Fault {
   SystemCall call = SystemCall::kSync;
@@ -108,7 +112,13 @@ class Faults {
 
 class FailingPlatform final : public ForwardingPlatform {
  public:
-  FailingPlatform(Platform& real, Faults& faults) : ForwardingPlatform(real), faults_(faults) {}
+  explicit FailingPlatform(Platform& real = posix_platform()) : ForwardingPlatform(real) {}
+
+  Faults& faults() { return faults_; }
+  // For tests of one failure: the n-th call from now on fails, once, as it likeliest does.
+  void fail(SystemCall call, uint64_t nth = 1);
+  // True when it has not come yet; it does not come any more.
+  bool withdraw();
 
   // Another number is another boot of the machine; 0: what the real platform says.
   void set_boot(uint8_t boot) { boot_ = boot; }
@@ -131,7 +141,8 @@ class FailingPlatform final : public ForwardingPlatform {
  private:
   friend class FailingFile;
 
-  Faults& faults_;
+  Faults faults_;
+  std::optional<Faults::Scope> always_;
   std::atomic<bool> skipping_syncs_{false};
   uint8_t boot_ = 0;
   std::mutex random_mutex_;
