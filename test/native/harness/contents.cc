@@ -131,6 +131,12 @@ std::string difference(const Contents& contents, const State& state, std::vector
   return unmatched.empty() ? "" : to_string(unmatched.front()->name) + " should not be there";
 }
 
+bool is_as_in(const State& state, const Name& name, const Contents& contents, const Contents::Entry* entry) {
+  const auto held = state.named.find(name);
+  if (held == state.named.end() || entry == nullptr) return (held == state.named.end()) == (entry == nullptr);
+  return is_value(held->second.value, contents.data(*entry), entry->length);
+}
+
 std::string state_of(const Contents& contents, const Oracle& oracle, State* state) {
   for (const Contents::Entry& entry : contents.entries) {
     Held held;

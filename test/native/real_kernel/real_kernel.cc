@@ -34,8 +34,9 @@
 #include "core/store.h"
 #include "core/sync_machine.h"
 #include "core/verify.h"
+#include "harness/numbered_calls.h"
 #include "harness/random.h"
-#include "real_kernel/calls.h"
+#include "real_kernel/prefix.h"
 #include "support/seeded_bugs.h"
 
 namespace mmcb::harness {
@@ -115,7 +116,7 @@ struct Acknowledgements {
   std::atomic<uint64_t> pending{0};
   for (uint64_t i = from;; i++) {
     if (i == begun) ack.say(Acknowledgements::kBegun, begun += kAhead);
-    must(make(store->engine(), call_at(seed, i)), "call " + std::to_string(i));
+    must(make(store->engine(), call_at({seed}, i)), "call " + std::to_string(i));
     if (random.one_in(100) && pending.load() < 4) {
       pending++;
       store->flush([&ack, &pending, n = i + 1](const Status& status) {
@@ -168,7 +169,7 @@ int check(const std::string& path, uint64_t seed, uint64_t least, uint64_t most)
   State state;
   const uint64_t n = check_open(*engine, seed, least, most, &state);
   // It works on: what is written now must be there after a clean close, and nothing else.
-  for (uint64_t i = n; i < n + 50; i++) must(make(*engine, call_at(seed, i)), "a call after recovery");
+  for (uint64_t i = n; i < n + 50; i++) must(make(*engine, call_at({seed}, i)), "a call after recovery");
   must(SyncMachine(*engine).run(true), "closing");
   engine.reset();
   must(Engine::open(posix_platform(), path, options, Progress(), &engine), "opening again");
@@ -238,14 +239,14 @@ void eio_round(const std::string& path, uint64_t seed, uint64_t sectors, uint64_
   must(Store::open(path, options, Progress(), &store), "Store::open()");
   uint64_t i = *calls;
   const uint64_t good = i + 20 + seed % 60;
-  for (; i < good; i++) must(make(store->engine(), call_at(1, i)), "a call");
+  for (; i < good; i++) must(make(store->engine(), call_at({1}, i)), "a call");
   must(store->flush(), "flush() on a healthy disk");
   const uint64_t durable = i;
   write_table(path, sectors);
   shell(commands[0]);
   // Compaction may ask for the sync that fails before we do.
   for (const uint64_t end = i + 1 + seed % 40; i < end; i++) {
-    const Status status = make(store->engine(), call_at(1, i));
+    const Status status = make(store->engine(), call_at({1}, i));
     if (status.code() == Code::kFailed) break;
     must(status, "a call");
   }
@@ -253,7 +254,7 @@ void eio_round(const std::string& path, uint64_t seed, uint64_t sectors, uint64_
   tally->failed_syncs++;
   // Poisoned for good, though the disk is well again and a second fdatasync would say so.
   shell(commands[1]);
-  if (make(store->engine(), call_at(1, i)).code() != Code::kFailed) die("a write was taken after a failed sync");
+  if (make(store->engine(), call_at({1}, i)).code() != Code::kFailed) die("a write was taken after a failed sync");
   if (store->flush().ok()) die("flush() succeeded after a failed sync");
   Contents contents;
   if (std::string wrong = read_contents(store->engine(), false, &contents); !wrong.empty()) die(wrong);
@@ -287,7 +288,7 @@ void eio_round(const std::string& path, uint64_t seed, uint64_t sectors, uint64_
     die("the page cache was trusted after a failed sync");
   }
   tally->newest_not_on_disk += n < i;
-  for (uint64_t more = n; more < n + 20; more++) must(make(*engine, call_at(1, more)), "a call after recovery");
+  for (uint64_t more = n; more < n + 20; more++) must(make(*engine, call_at({1}, more)), "a call after recovery");
   must(SyncMachine(*engine).run(true), "closing");
   *calls = n + 20;
 }
