@@ -36,12 +36,11 @@ std::shared_ptr<SharedStore> shared_store(Platform& platform, const std::string&
 }
 
 std::string read_int(Engine& engine, int64_t key) {
-  ReaderPin* const pin = engine.pins().add_reader();
+  const Reader reader(engine);
   std::string text(4096, ' ');
   uint64_t size = 0;
   const Status status =
-      engine.read(*pin, Key(IntKey(key)), {reinterpret_cast<std::byte*>(text.data()), text.size()}, &size);
-  engine.pins().remove_reader(pin);
+      engine.read(reader, Key(IntKey(key)), {reinterpret_cast<std::byte*>(text.data()), text.size()}, &size);
   return status.ok() ? text.substr(0, size) : std::string("<") + code_name(status.code()) + ">";
 }
 
