@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } f
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
+import { generator } from '../test/support/generator.mjs';
 import { fail, finish, root, writeReport } from './lib/run.mjs';
 import { setup } from './setup.mjs';
 
@@ -36,11 +37,7 @@ const check = (what, ok) => {
   }
 };
 
-let word = seed | 0;
-const random = () => {
-  word = Math.imul(word ^ (word >>> 15), word | 1) + 0x6d2b79f5;
-  return ((word ^ (word >>> 14)) >>> 0) / 4294967296;
-};
+const random = generator(seed);
 
 class Lane {
   constructor(file, number) {

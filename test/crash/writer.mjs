@@ -4,6 +4,7 @@
  * own.
  */
 import { binary, IntMap, StringMap } from '../../dist/esm/index.js';
+import { generator } from '../support/generator.mjs';
 import { valueBytes } from './log.mjs';
 
 const MOST = 150; // entries of each kind, of all threads
@@ -144,15 +145,4 @@ export function* writing(buffer, log, task, moment, trigger) {
     }
     yield random();
   }
-}
-
-/** mulberry32 */
-function generator(seed) {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
 }

@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { installDebianPackages } from '../../../scripts/lib/debian.mjs';
 import { must as build, fail, finish, root, skip } from '../../../scripts/lib/run.mjs';
+import { generator } from '../../support/generator.mjs';
 import { Machine, mounted, must, whatIsMissing } from './machine.mjs';
 import { modes, whatModeNeeds } from './modes.mjs';
 
@@ -34,17 +35,10 @@ const seed = Number(values.seed);
 const buildFolder = join(root, 'build', 'native-plain');
 const folder = join(root, 'build', `real-kernel-${process.pid}`);
 
-/** mulberry32: what is cut when follows from the seed, as far as the machine's own timing allows. */
+/** What is cut when follows from the seed, as far as the machine's own timing allows. */
 class Random {
-  #state;
   constructor(start) {
-    this.#state = start | 0;
-  }
-  next() {
-    this.#state = (this.#state + 0x6d2b79f5) | 0;
-    let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+    this.next = generator(start);
   }
   int(min, max) {
     return min + Math.floor(this.next() * (max - min + 1));
