@@ -168,17 +168,12 @@ int run_bugs(const Arguments& arguments) {
     const std::string name = test::kBugNames[i];
     if (!arguments.wants(name)) continue;
     const uint64_t cap = arguments.max_images != 0 ? arguments.max_images : plan_for(bug).cap;
-    std::vector<Work> works;
-    for (uint64_t seed = arguments.first_seed; seed <= arguments.last_seed; seed++) {
-      works.push_back([seed, &name, cap, &arguments](Result& result) {
-        const Profile profile = switch_bug_on(name, seed);
-        run_seed(seed, profile, cap, arguments.dump, result);
-      });
-    }
     std::vector<uint64_t> images;
     std::string example;
     std::string not_found;
-    const std::vector<Result> results = run_all(works, arguments.jobs);
+    const std::vector<Result> results = run_seeds(arguments, [&](uint64_t seed, Result& result) {
+      run_seed(seed, switch_bug_on(name, seed), cap, arguments.dump, result);
+    });
     for (size_t work = 0; work < results.size(); work++) {
       all_images += results[work].counters.images;
       if (!results[work].failed) {
@@ -189,7 +184,7 @@ int run_bugs(const Arguments& arguments) {
       example = results[work].text;
     }
     std::sort(images.begin(), images.end());
-    std::printf("%-26s %4zu/%-3zu %8llu %8llu %8llu  %.120s\n", name.c_str(), images.size(), works.size(),
+    std::printf("%-26s %4zu/%-3zu %8llu %8llu %8llu  %.120s\n", name.c_str(), images.size(), results.size(),
                 printable(images.empty() ? 0 : images[images.size() / 2]),
                 printable(images.empty() ? 0 : images.back()), printable(cap), example.c_str());
     if (not_found.empty()) {
