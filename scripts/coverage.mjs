@@ -7,7 +7,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { branchesByFile } from './lib/coverage.mjs';
 import { installDebianPackages } from './lib/debian.mjs';
-import { fail, finish, must, root, run, skip, works } from './lib/run.mjs';
+import { cmake, fail, finish, must, root, run, skip, works } from './lib/run.mjs';
 
 const GATE = 0.95;
 const groups = {
@@ -37,9 +37,8 @@ async function main() {
   if (tools === undefined)
     return skip('coverage', 'clang with its profiling runtime, llvm-profdata and llvm-cov were not found');
   const options = ['-DMMCB_COVERAGE=ON', '-DMMCB_BUILD_TESTS=ON', '-DMMCB_BUILD_ADDON=OFF'];
-  await must('cmake', 'cmake', ['-S', '.', '-B', buildFolder, `-DCMAKE_CXX_COMPILER=${tools.compiler}`, ...options]);
   const binaries = [...new Set(runs.map(([name]) => name))];
-  await must('native build', 'cmake', ['--build', buildFolder, '--parallel', '2', '--target', ...binaries]);
+  await cmake(buildFolder, [`-DCMAKE_CXX_COMPILER=${tools.compiler}`, ...options], binaries);
 
   rmSync(profiles, { recursive: true, force: true });
   mkdirSync(profiles, { recursive: true });

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { installDebianPackages } from './lib/debian.mjs';
 import { filesUnder } from './lib/fingerprint.mjs';
-import { fail, finish, must, root, run, skip, works } from './lib/run.mjs';
+import { cmake, fail, finish, must, root, run, skip, works } from './lib/run.mjs';
 
 const targets = {
   recovery: { maxLength: 208 },
@@ -35,9 +35,11 @@ async function main() {
   const compiler = await findClang();
   if (!compiler) return skip('fuzz', 'clang with libFuzzer was not found and could not be installed');
   const options = ['-DMMCB_BUILD_FUZZERS=ON', '-DMMCB_BUILD_ADDON=OFF', `-DCMAKE_CXX_COMPILER=${compiler}`];
-  await must('cmake', 'cmake', ['-S', '.', '-B', buildFolder, ...options]);
-  const wanted = named.map((name) => `fuzz_${name}`);
-  await must('fuzzer build', 'cmake', ['--build', buildFolder, '--parallel', '2', '--target', ...wanted]);
+  await cmake(
+    buildFolder,
+    options,
+    named.map((name) => `fuzz_${name}`),
+  );
 
   const results = await Promise.all(named.map(fuzz));
   const counts = {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { installDebianPackages } from './lib/debian.mjs';
 import { filesUnder } from './lib/fingerprint.mjs';
-import { fail, finish, must, root, run, skip, withoutRandomisation, works } from './lib/run.mjs';
+import { cmake, fail, finish, root, run, skip, withoutRandomisation, works } from './lib/run.mjs';
 
 const passedOn = process.argv.slice(2).filter((arg) => arg !== '--');
 const take = (index, count) => passedOn.splice(index, count).at(-1);
@@ -33,8 +33,7 @@ async function main() {
   const options = ['-DMMCB_BUILD_TESTS=ON', '-DMMCB_BUILD_ADDON=OFF', `-DMMCB_SANITIZE=${sanitize}`];
   // Said each time, because CMake remembers where it once was.
   options.push(existsSync(thirdParty) ? `-DMMCB_DOCTEST_DIR=${thirdParty}` : '-UMMCB_DOCTEST_DIR');
-  await must('cmake', 'cmake', ['-S', '.', '-B', buildFolder, ...options]);
-  await must('native build', 'cmake', ['--build', buildFolder, '--parallel', '2', '--target', target]);
+  await cmake(buildFolder, options, [target]);
 
   const suppressions = join(root, 'test/native/tsan.supp');
   const plain = [join(root, buildFolder, target), ...passedOn];

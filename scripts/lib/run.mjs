@@ -49,6 +49,12 @@ export async function must(what, command, args, options) {
   return output;
 }
 
+/** Configures a build folder with CMake and builds targets in it. */
+export async function cmake(folder, options, targets) {
+  await must('cmake', 'cmake', ['-S', '.', '-B', folder, ...options]);
+  await must('native build', 'cmake', ['--build', folder, '--parallel', '2', '--target', ...targets]);
+}
+
 /** True when the command exists and exits with 0. */
 export async function works(command, args = ['--version'], options = {}) {
   const result = await run(command, args, { quiet: true, ...options }).catch(() => ({ code: -1 }));

@@ -15,7 +15,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { installDebianPackages } from '../../../scripts/lib/debian.mjs';
-import { must as build, fail, finish, root, skip } from '../../../scripts/lib/run.mjs';
+import { cmake, fail, finish, root, skip } from '../../../scripts/lib/run.mjs';
 import { generator } from '../../support/generator.mjs';
 import { Machine, mounted, must, whatIsMissing } from './machine.mjs';
 import { modes, whatModeNeeds } from './modes.mjs';
@@ -121,8 +121,7 @@ async function main() {
   if (missing() !== undefined) await installDebianPackages(...packages);
   if (missing() !== undefined) return skip('real-kernel', `${fs}, ${mode}: there is no ${missing()}`);
   const options = ['-DMMCB_BUILD_TESTS=ON', '-DMMCB_BUILD_ADDON=OFF'];
-  await build('cmake', 'cmake', ['-S', '.', '-B', buildFolder, ...options]);
-  await build('native build', 'cmake', ['--build', buildFolder, '--parallel', '2', '--target', 'mmcb_real_kernel']);
+  await cmake(buildFolder, options, ['mmcb_real_kernel']);
   const rig = new Rig();
   for (const signal of ['SIGINT', 'SIGTERM']) {
     process.once(signal, () => {
