@@ -3,7 +3,7 @@
 import { installDebianPackages } from './lib/debian.mjs';
 import { filesUnder } from './lib/fingerprint.mjs';
 import { nativeRules } from './lib/native-rules.mjs';
-import { addCounts, countsLine, isCI, run, tool, writeReport } from './lib/run.mjs';
+import { addCounts, finish, isCI, run, tool } from './lib/run.mjs';
 import { setup } from './setup.mjs';
 
 const fix = process.argv.includes('--fix');
@@ -29,10 +29,7 @@ for (const [name, check] of Object.entries(checks)) {
     skipped: Number(Boolean(skipped) && !isCI),
   });
 }
-const total = addCounts(results);
-writeReport('check', total);
-console.log(`check: ${countsLine(total)}`);
-if (total.failed) process.exitCode = 1;
+finish('check', addCounts(results));
 
 async function node(script, args) {
   const { code, output } = await run(process.execPath, [tool(script), ...args], { quiet: true });

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { installDebianPackages } from './lib/debian.mjs';
 import { filesUnder } from './lib/fingerprint.mjs';
-import { countsLine, fail, isCI, must, root, run, works, writeReport } from './lib/run.mjs';
+import { cmake, fail, finish, must, root, run, skip, works } from './lib/run.mjs';
 
 const targets = {
   recovery: { maxLength: 208 },
@@ -33,11 +33,13 @@ async function main() {
   const unknown = named.find((name) => !(name in targets));
   if (unknown) throw new Error(`no target ${unknown}; there are ${Object.keys(targets).join(' and ')}`);
   const compiler = await findClang();
-  if (!compiler) return skip('clang with libFuzzer was not found and could not be installed');
+  if (!compiler) return skip('fuzz', 'clang with libFuzzer was not found and could not be installed');
   const options = ['-DMMCB_BUILD_FUZZERS=ON', '-DMMCB_BUILD_ADDON=OFF', `-DCMAKE_CXX_COMPILER=${compiler}`];
-  await must('cmake', 'cmake', ['-S', '.', '-B', buildFolder, ...options]);
-  const wanted = named.map((name) => `fuzz_${name}`);
-  await must('fuzzer build', 'cmake', ['--build', buildFolder, '--parallel', '2', '--target', ...wanted]);
+  await cmake(
+    buildFolder,
+    options,
+    named.map((name) => `fuzz_${name}`),
+  );
 
   const results = await Promise.all(named.map(fuzz));
   const counts = {
@@ -51,9 +53,7 @@ async function main() {
     );
   }
   if (values.minimise && !counts.failed) for (const name of named) await minimise(name);
-  writeReport('fuzz', counts);
-  console.log(countsLine(counts));
-  if (counts.failed) process.exitCode = 1;
+  finish('fuzz', counts);
 }
 
 /** Replays, then fuzzes. Ok: nothing was found (with --bug: it was). */
@@ -159,12 +159,4 @@ async function links(compiler) {
   const ok = await works(compiler, ['-fsanitize=fuzzer,address,undefined', source, '-o', output]);
   rmSync(output, { force: true });
   return ok;
-}
-
-function skip(reason) {
-  console.error(`\n!! fuzz: SKIPPED, ${reason}${isCI ? ' (a failure in CI)' : ''}\n`);
-  const counts = isCI ? { passed: 0, failed: 1, skipped: 0 } : { passed: 0, failed: 0, skipped: 1 };
-  writeReport('fuzz', counts);
-  console.log(countsLine(counts));
-  if (isCI) process.exitCode = 1;
 }

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { installDebianPackages } from './lib/debian.mjs';
 import { filesUnder } from './lib/fingerprint.mjs';
-import { countsLine, fail, isCI, must, root, run, works, writeReport } from './lib/run.mjs';
+import { cmake, fail, finish, root, run, skip, withoutRandomisation, works } from './lib/run.mjs';
 
 const passedOn = process.argv.slice(2).filter((arg) => arg !== '--');
 const take = (index, count) => passedOn.splice(index, count).at(-1);
@@ -26,18 +26,18 @@ async function main() {
   const sources = filesUnder('test/native').filter((file) =>
     harness ? file.endsWith('.cc') && hasMain(file) : /native[\\/][^\\/]*_test\.cc$/.test(file),
   );
-  if (!sources.length) return skip(`there are no sources for ${target}`);
-  if (!(await findDoctest())) return skip('doctest was not found and could not be installed');
-  if (sanitize && !(await sanitizerWorks())) return skip(`the compiler cannot build with -fsanitize=${sanitize}`);
+  if (!sources.length) return skip(name, `there are no sources for ${target}`);
+  if (!(await findDoctest())) return skip(name, 'doctest was not found and could not be installed');
+  if (sanitize && !(await sanitizerWorks())) return skip(name, `the compiler cannot build with -fsanitize=${sanitize}`);
 
   const options = ['-DMMCB_BUILD_TESTS=ON', '-DMMCB_BUILD_ADDON=OFF', `-DMMCB_SANITIZE=${sanitize}`];
   // Said each time, because CMake remembers where it once was.
   options.push(existsSync(thirdParty) ? `-DMMCB_DOCTEST_DIR=${thirdParty}` : '-UMMCB_DOCTEST_DIR');
-  await must('cmake', 'cmake', ['-S', '.', '-B', buildFolder, ...options]);
-  await must('native build', 'cmake', ['--build', buildFolder, '--parallel', '2', '--target', target]);
+  await cmake(buildFolder, options, [target]);
 
   const suppressions = join(root, 'test/native/tsan.supp');
-  const [command, args] = await launcher([join(root, buildFolder, target), ...passedOn]);
+  const plain = [join(root, buildFolder, target), ...passedOn];
+  const [command, ...args] = sanitize === 'thread' ? await withoutRandomisation(plain) : plain;
   const { code, output } = await run(command, args, {
     env: {
       ASAN_OPTIONS: 'detect_stack_use_after_return=1:strict_string_checks=1',
@@ -48,9 +48,8 @@ async function main() {
   const counts = parseCounts(output);
   // A crash or a sanitizer's finding ends the run before (or after) its summary: that is a failure too.
   if (code !== 0 && !counts.failed) counts.failed = 1;
-  writeReport(name, counts);
-  console.log(`${name}: ${countsLine(counts)}${code === 0 ? '' : ` (exit ${code})`}`);
-  if (code !== 0 || counts.failed) process.exitCode = 1;
+  if (code !== 0) console.log(`${name}: exit code ${code}`);
+  finish(name, counts);
 }
 
 const hasMain = (file) => file.endsWith('.cc') && /^int main\(/m.test(readFileSync(join(root, file), 'utf8'));
@@ -63,19 +62,6 @@ function parseCounts(output) {
   const plain = [...output.matchAll(/(\d+) passed, (\d+) failed(?:, (\d+) skipped)?/g)].at(-1);
   const [, passed = 0, failed = 0, skipped = 0] = doctest ?? plain ?? [];
   return { passed: Number(passed), failed: Number(failed), skipped: Number(skipped ?? 0) };
-}
-
-/** ThreadSanitizer's fixed memory map and address randomisation do not always agree: run without the latter. */
-async function launcher([command, ...args]) {
-  const noRandomisation = sanitize === 'thread' && (await works('setarch', ['-R', 'true']));
-  return noRandomisation ? ['setarch', ['-R', command, ...args]] : [command, args];
-}
-
-function skip(reason) {
-  console.error(`\n!! ${name}: SKIPPED, ${reason}${isCI ? ' (a failure in CI)' : ''}\n`);
-  const counts = isCI ? { passed: 0, failed: 1, skipped: 0 } : { passed: 0, failed: 0, skipped: 1 };
-  writeReport(name, counts);
-  if (isCI) process.exitCode = 1;
 }
 
 const compiles = (text, flags) => {

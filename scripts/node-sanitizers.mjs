@@ -5,7 +5,8 @@
 // fails the run.
 import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
-import { countsLine, fail, isCI, must, root, run, tool, works, writeReport } from './lib/run.mjs';
+import { fail, finish, must, root, run, skip, tool, withoutRandomisation } from './lib/run.mjs';
+import { vitest } from './lib/vitest.mjs';
 import { setup } from './setup.mjs';
 
 const passedOn = process.argv.slice(2).filter((arg) => arg !== '--');
@@ -25,30 +26,19 @@ const folders = ['test/unit', 'test/model', 'test/workers', 'test/space/compacti
 const modelRuns = '4';
 
 async function main() {
-  if (process.platform !== 'linux') return skip('sanitizers are preloaded on Linux only');
+  if (process.platform !== 'linux') return skip(name, 'sanitizers are preloaded on Linux only');
   await setup(['deps', 'ts']);
   const preload = await findRuntimes();
-  if (preload === undefined) return skip(`the compiler has no runtime for -fsanitize=${sanitize}`);
+  if (preload === undefined) return skip(name, `the compiler has no runtime for -fsanitize=${sanitize}`);
   await build();
   rmSync(findings, { recursive: true, force: true });
   mkdirSync(findings, { recursive: true });
 
   const asked = passedOn.length > 0 ? passedOn : folders;
   console.log(`${name}: ${asked.join(' ')}, MMCB_RUNS=${process.env.MMCB_RUNS ?? modelRuns}`);
-  const output = join('build', 'reports', `vitest-${name}.json`);
-  rmSync(join(root, output), { force: true });
   const log = (kind) => `log_path=${join(findings, kind)}:`;
-  const vitest = [
-    'run',
-    '--reporter=default',
-    '--reporter=json',
-    `--outputFile.json=${output}`,
-    '--testTimeout=120000',
-  ];
-  const command = [process.execPath, tool('vitest/vitest.mjs'), ...vitest, ...asked];
-  // ThreadSanitizer's fixed memory map and address randomisation do not always agree: run without the latter.
-  if (sanitize === 'thread' && (await works('setarch', ['-R', 'true']))) command.unshift('setarch', '-R');
-  const { code } = await run(command[0], command.slice(1), {
+  const counts = await vitest(name, ['--testTimeout=120000', ...asked], {
+    launch: sanitize === 'thread' ? withoutRandomisation : undefined,
     env: {
       LD_PRELOAD: preload.join(':'),
       MMCB_NATIVE_BINDING: addon,
@@ -60,14 +50,11 @@ async function main() {
       TSAN_OPTIONS: `${log('tsan')}second_deadlock_stack=1:ignore_noninstrumented_modules=1:halt_on_error=0:exitcode=66`,
     },
   });
-  const counts = countTests(output, code);
   for (const file of readdirSync(findings)) {
     console.error(`\n--- ${file}\n${readFileSync(join(findings, file), 'utf8').slice(0, 20_000)}`);
     counts.failed++;
   }
-  writeReport(name, counts);
-  console.log(`${name}: ${countsLine(counts)}`);
-  if (counts.failed || counts.passed === 0) process.exitCode = 1;
+  finish(name, counts);
 }
 
 async function build() {
@@ -101,27 +88,6 @@ async function findRuntimes() {
     found.push(realpathSync(path));
   }
   return found;
-}
-
-function countTests(file, code) {
-  if (!existsSync(join(root, file))) return { passed: 0, failed: 1, skipped: 0 };
-  const report = JSON.parse(readFileSync(join(root, file), 'utf8'));
-  const counts = {
-    passed: report.numPassedTests,
-    failed: report.numFailedTests,
-    skipped: report.numPendingTests + (report.numTodoTests ?? 0),
-  };
-  // A process that a sanitizer ended takes its tests with it.
-  if (code !== 0 && counts.failed === 0) counts.failed = 1;
-  return counts;
-}
-
-function skip(reason) {
-  console.error(`\n!! ${name}: SKIPPED, ${reason}${isCI ? ' (a failure in CI)' : ''}\n`);
-  const counts = isCI ? { passed: 0, failed: 1, skipped: 0 } : { passed: 0, failed: 0, skipped: 1 };
-  writeReport(name, counts);
-  console.log(`${name}: ${countsLine(counts)}`);
-  if (isCI) process.exitCode = 1;
 }
 
 await main().catch(fail);

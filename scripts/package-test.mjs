@@ -14,7 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { prebuildName } from './lib/prebuild.mjs';
-import { countsLine, fail, must, root, tool, writeReport } from './lib/run.mjs';
+import { fail, finish, must, root, tool } from './lib/run.mjs';
 import { setup } from './setup.mjs';
 
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
@@ -51,9 +51,7 @@ try {
 } finally {
   rmSync(work, { recursive: true, force: true });
 }
-writeReport('package', counts);
-console.log(`package: ${countsLine(counts)}`);
-if (counts.failed) process.exitCode = 1;
+finish('package', counts);
 
 /** Packs a copy, so that the prebuilt addon never lies in the working tree, where it would hide later builds. */
 async function pack() {

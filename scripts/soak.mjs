@@ -6,7 +6,8 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } f
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { countsLine, fail, root, writeReport } from './lib/run.mjs';
+import { generator } from '../test/support/generator.mjs';
+import { fail, finish, root, writeReport } from './lib/run.mjs';
 import { setup } from './setup.mjs';
 
 const argument = (name, otherwise) => {
@@ -36,11 +37,7 @@ const check = (what, ok) => {
   }
 };
 
-let word = seed | 0;
-const random = () => {
-  word = Math.imul(word ^ (word >>> 15), word | 1) + 0x6d2b79f5;
-  return ((word ^ (word >>> 14)) >>> 0) / 4294967296;
-};
+const random = generator(seed);
 
 class Lane {
   constructor(file, number) {
@@ -185,10 +182,7 @@ async function main() {
     `soak: ${sum(0)} changes, ${sum(1)} reads, ${sum(3)} compactions, ${terminated} workers terminated, ${verified} times verified, ` +
       `file at most ${(largest / 2 ** 20).toFixed(1)} MiB; seed ${seed}`,
   );
-  const counts = { passed: checks.passed, failed: failures.length };
-  writeReport('soak', counts);
-  console.log(countsLine(counts));
-  if (counts.failed) process.exitCode = 1;
+  finish('soak', { passed: checks.passed, failed: failures.length });
 }
 
 /** Memory, open files and mappings settle: the last third of the samples is no higher than the second, but for noise. */

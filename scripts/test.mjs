@@ -2,20 +2,21 @@
 //   node scripts/test.mjs [native] [js] [asan] [tsan] [crash] [hostile] [fuzz] [-- arguments]
 // No name: native, js, crash and hostile.
 // Arguments after `--` go to the suite, when there is one: `npm run test:js -- -t compaction`.
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { addCounts, countsLine, fail, readReport, root, run, tool, writeReport } from './lib/run.mjs';
+import { addCounts, countsLine, fail, readReport, root, run, writeReport } from './lib/run.mjs';
+import { vitest } from './lib/vitest.mjs';
 import { setup } from './setup.mjs';
 
 const suites = {
   native: (args) => native('native-plain', args),
   asan: (args) => native('native-address-undefined', ['--sanitize', 'address,undefined', ...args]),
   tsan: (args) => native('native-thread', ['--sanitize', 'thread', ...args]),
-  js: (args) => vitest('js', args),
+  js: (args) => vitestSuite('js', args),
   fuzz: (args) => script('fuzz', 'scripts/fuzz.mjs', args),
   // Power cuts are simulated in native code; kill -9 needs real processes, so it is driven from JavaScript.
-  crash: async () => addCounts([...(await powerCutSuites()), await kills(), await vitest('crash')]),
-  hostile: (args) => vitest('hostile', args),
+  crash: async () => addCounts([...(await powerCuts()), await kills(), await vitestSuite('crash')]),
+  hostile: (args) => vitestSuite('hostile', args),
 };
 // About three minutes on two free cores. By hand, longer: node scripts/native-tests.mjs --power-cut random --seeds 1..9000 --images 20000000
 const powerCutRuns = [
@@ -28,12 +29,12 @@ const powerCutRuns = [
 // In build/, because that is on a real file system where /tmp may not be.
 const kills = () =>
   native('kill-plain', ['--kill', join(root, 'build', 'killed.mmcb'), '--kills', process.env.MMCB_KILLS ?? '5600']);
-async function powerCutSuites() {
+async function powerCuts() {
   const counts = [];
-  for (const args of powerCutRuns) counts.push(await powerCuts(args));
+  for (const args of powerCutRuns) counts.push(await native('power-cut-plain', ['--power-cut', ...args]));
   return counts;
 }
-const powerCuts = (args) => native('power-cut-plain', ['--power-cut', ...args]);
+const vitestSuite = (suite, args) => vitest(suite, args, { env: { MMCB_SUITE: suite } });
 
 const needsNode = new Set(['js', 'crash', 'hostile']);
 
@@ -65,23 +66,4 @@ async function script(report, file, args) {
   rmSync(join(root, 'build', 'reports', `${report}.json`), { force: true });
   const { code } = await run(process.execPath, [file, ...args]);
   return readReport(report) ?? { passed: 0, failed: code === 0 ? 0 : 1 };
-}
-
-async function vitest(suite, args = []) {
-  const output = join('build', 'reports', `vitest-${suite}.json`);
-  rmSync(join(root, output), { force: true });
-  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${output}`];
-  const { code } = await run(process.execPath, [tool('vitest/vitest.mjs'), 'run', ...reporters, ...args], {
-    env: { MMCB_SUITE: suite },
-  });
-  if (!existsSync(join(root, output))) return { passed: 0, failed: 1 };
-  const report = JSON.parse(readFileSync(join(root, output), 'utf8'));
-  const counts = {
-    passed: report.numPassedTests,
-    failed: report.numFailedTests,
-    skipped: report.numPendingTests + (report.numTodoTests ?? 0),
-  };
-  // A file that cannot be loaded, or an unhandled rejection, fails the run without failing a test.
-  if (code !== 0 && counts.failed === 0) counts.failed = 1;
-  return counts;
 }

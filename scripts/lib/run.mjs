@@ -49,11 +49,21 @@ export async function must(what, command, args, options) {
   return output;
 }
 
+/** Configures a build folder with CMake and builds targets in it. */
+export async function cmake(folder, options, targets) {
+  await must('cmake', 'cmake', ['-S', '.', '-B', folder, ...options]);
+  await must('native build', 'cmake', ['--build', folder, '--parallel', '2', '--target', ...targets]);
+}
+
 /** True when the command exists and exits with 0. */
 export async function works(command, args = ['--version'], options = {}) {
   const result = await run(command, args, { quiet: true, ...options }).catch(() => ({ code: -1 }));
   return result.code === 0;
 }
+
+/** A command without address randomisation, where that can be: ThreadSanitizer's fixed memory map does not always agree with it. */
+export const withoutRandomisation = async (command) =>
+  (await works('setarch', ['-R', 'true'])) ? ['setarch', '-R', ...command] : command;
 
 /** Runs one named step and prints `name  result (seconds)`. */
 export async function step(name, fn) {
@@ -84,6 +94,22 @@ export function readReport(name) {
   } catch {
     return undefined;
   }
+}
+
+/** Ends a script that tests: leaves its counts for the script that started it, prints them, and sets the exit code. */
+export function finish(name, counts) {
+  writeReport(name, counts);
+  console.log(`${name}: ${countsLine(counts)}`);
+  if (counts.failed || counts.passed === 0) process.exitCode = 1;
+}
+
+/** Ends a script that cannot run here, loudly. In CI that is a failure. */
+export function skip(name, reason) {
+  console.error(`\n!! ${name}: SKIPPED, ${reason}${isCI ? ' (a failure in CI)' : ''}\n`);
+  const counts = isCI ? { passed: 0, failed: 1 } : { passed: 0, failed: 0, skipped: 1 };
+  writeReport(name, counts);
+  console.log(`${name}: ${countsLine(counts)}`);
+  if (isCI) process.exitCode = 1;
 }
 
 export const countsLine = ({ passed, failed, skipped = 0 }) =>

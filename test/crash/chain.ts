@@ -1,19 +1,14 @@
 /** Kill after kill on one file, and what must hold after each: see kill.test.ts. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { type BufferOptions, CompactableBuffer } from '../../src/index.js';
 import type { Random } from '../support/random.js';
-import { tempFolder } from '../support/temp.js';
+import { keepFiles, tempFolder } from '../support/temp.js';
+import { Child, type Moment } from './child.js';
 import { type Log, type Operation, readLog } from './log.mjs';
 import { contents, Model } from './model.js';
-
-const program = fileURLToPath(new URL('./child.mjs', import.meta.url));
 
 export interface Setting {
   name: string;
@@ -24,13 +19,7 @@ export interface Setting {
   workers: number;
 }
 
-/** When a child is killed: from outside at a random time, or in the middle of something. See child.mjs. */
-interface Moment {
-  type: string;
-  after: number;
-  delay: number;
-}
-
+/** Killed from outside at a random time, and not in the middle of something. */
 interface Unaimed {
   type: 'random' | 'opening';
 }
@@ -91,12 +80,12 @@ export class Chain {
     // The next child starts up while the present one works.
     const { workers } = this.setting;
     let nextMoment = this.#moment();
-    let next = new Child(workers, 'after' in nextMoment);
+    let next = new Child({ workers, kills: 'after' in nextMoment });
     try {
       for (let generation = 0; generation < count; generation++) {
         const [child, moment] = [next, nextMoment];
         nextMoment = this.#moment();
-        next = new Child(workers, 'after' in nextMoment);
+        next = new Child({ workers, kills: 'after' in nextMoment });
         try {
           await this.#kill(child, moment, generation);
         } catch (cause) {
@@ -150,6 +139,7 @@ export class Chain {
       await grown(this.#logs()[0] as string, random.int(0, 25_000), 300);
     }
     await child.kill();
+    child.expectKilled();
     await this.#checkAll();
   }
 
@@ -213,11 +203,7 @@ export class Chain {
 
   /** Keeps what is needed to look into it. */
   #failure(cause: unknown, generation: number): Error {
-    const kept = mkdtempSync(join(tmpdir(), 'mmcb-kill-'));
-    const logs = [`${this.#log}.0`, ...this.#logs()].map((path, i) => [path, `operations.log.${i}`] as const);
-    for (const [path, name] of [[this.#file, 'store.mmcb'] as const, ...logs]) {
-      if (existsSync(path)) renameSync(path, join(kept, name));
-    }
+    const kept = keepFiles('mmcb-kill-', [this.#file, `${this.#log}.0`, ...this.#logs()]);
     const message = cause instanceof Error ? cause.message : String(cause);
     const where = `kill ${generation + 1} of the chain, MMCB_SEED=${this.seed}; file (as of now) and logs: ${kept}`;
     return new Error(`${where}\n${message}`, { cause });
@@ -228,52 +214,4 @@ export class Chain {
 async function grown(file: string, size: number, milliseconds: number): Promise<void> {
   const deadline = Date.now() + milliseconds;
   while ((!existsSync(file) || statSync(file).size < size) && Date.now() < deadline) await delay(1);
-}
-
-class Child {
-  readonly #process: ChildProcess;
-  readonly #exit: Promise<unknown>;
-  #output = '';
-  #killed = false;
-
-  /** `kills`: itself, at a moment that it will be told. */
-  constructor(workers: number, kills: boolean) {
-    this.#process = spawn(process.execPath, [program, String(workers), kills ? 'kills' : ''], {
-      stdio: ['pipe', 'ignore', 'pipe'],
-    });
-    this.#process.stderr?.on('data', (text) => {
-      this.#output += text;
-    });
-    this.#process.stdin?.on('error', () => {}); // it is gone: its exit says why
-    this.#exit = once(this.#process, 'close');
-  }
-
-  start(task: object): void {
-    this.#process.stdin?.write(`${JSON.stringify(task)}\n`);
-  }
-
-  async opened(log: string): Promise<void> {
-    const deadline = Date.now() + 20_000;
-    while (this.#process.exitCode === null && readLog(log).opened === undefined) {
-      if (Date.now() > deadline) throw new Error('the child did not open the file within 20 seconds');
-      await delay(1);
-    }
-  }
-
-  /** Waits until it has ended by itself; gives up after a time. */
-  async ended(milliseconds: number): Promise<void> {
-    await Promise.race([this.#exit, delay(milliseconds, undefined, { ref: false })]);
-  }
-
-  /** Kills it; an error if it ended in any other way, because it never does. */
-  async kill(): Promise<void> {
-    if (this.#killed) return;
-    this.#killed = true;
-    this.#process.kill('SIGKILL');
-    await this.#exit;
-    const { exitCode, signalCode } = this.#process;
-    if (signalCode !== 'SIGKILL') {
-      throw new Error(`the child ended by itself (exit code ${exitCode}, signal ${signalCode}):\n${this.#output}`);
-    }
-  }
 }

@@ -19,6 +19,8 @@ export function valueBytes(id, size) {
 /** Writes the log, in the child. */
 export class LogWriter {
   #file;
+  /** Operations so far. */
+  returned = 0;
 
   constructor(path) {
     this.#file = openSync(path, 'w');
@@ -26,6 +28,7 @@ export class LogWriter {
 
   write(kind, content) {
     writeSync(this.#file, `${kind}${JSON.stringify(content ?? null)}\n`);
+    if (kind === 'a') this.returned += 1;
   }
 
   close() {

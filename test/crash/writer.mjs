@@ -4,22 +4,26 @@
  * own.
  */
 import { binary, IntMap, StringMap } from '../../dist/esm/index.js';
+import { generator } from '../support/generator.mjs';
 import { valueBytes } from './log.mjs';
 
-const MOST = 150; // entries of each kind, of all threads
+/** What writing() writes to: a buffer, and maps over it. */
+export const storeOf = (buffer) => ({
+  buffer,
+  ints: new IntMap(buffer, binary()),
+  strings: new StringMap(buffer, binary()),
+});
 
 /**
- * Endless: call next() for one more round of operations. `task`: { seed, firstId, largest, lane, lanes, addresses }.
+ * Endless: call next() for one more round of operations. `store` may be another one in each. `task`: see child.ts.
  * `moment`: { type, after }: when `after` operations are done, `trigger` is called, and from then on there are none but
  * those of this type, so that it is one of them that is cut.
  */
-export function* writing(buffer, log, task, moment, trigger) {
-  const { seed, firstId, largest, lane, lanes, addresses } = task;
+export function* writing(store, log, task, moment, trigger) {
+  const { seed, firstId, largest, lane, lanes, addresses, most: mostOfAll = 150, perRound = 60 } = task;
   const random = generator(seed);
   const int = (min, max) => min + Math.floor(random() * (max - min + 1));
-  const ints = new IntMap(buffer, binary());
-  const strings = new StringMap(buffer, binary());
-  const most = Math.ceil(MOST / lanes);
+  const most = Math.ceil(mostOfAll / lanes);
   let id = firstId;
 
   const value = () => {
@@ -47,7 +51,7 @@ export function* writing(buffer, log, task, moment, trigger) {
       if (addresses.length > most) return this.remove();
       const v = value();
       perform({ type: 'add', value: v }, () => {
-        const address = buffer.add(bytes(v));
+        const address = store.buffer.add(bytes(v));
         addresses.push(address);
         return [address];
       });
@@ -56,7 +60,7 @@ export function* writing(buffer, log, task, moment, trigger) {
       if (addresses.length === 0) return this.add();
       const address = addresses[int(0, addresses.length - 1)];
       const v = value();
-      perform({ type: 'update', address, value: v }, () => void buffer.update(address, bytes(v)));
+      perform({ type: 'update', address, value: v }, () => void store.buffer.update(address, bytes(v)));
     },
     // The same entry again and again: in place, growing and shrinking within its slack.
     hot() {
@@ -64,14 +68,14 @@ export function* writing(buffer, log, task, moment, trigger) {
       const address = addresses[int(0, Math.min(4, addresses.length - 1))];
       for (let i = 0; i < 8; i++) {
         const v = { id: id++, size: int(500, 650) };
-        perform({ type: 'update', address, value: v }, () => void buffer.update(address, bytes(v)));
+        perform({ type: 'update', address, value: v }, () => void store.buffer.update(address, bytes(v)));
       }
     },
     remove() {
       if (addresses.length === 0) return this.add();
       const index = int(0, addresses.length - 1);
       const address = addresses[index];
-      perform({ type: 'remove', address }, () => void buffer.remove(address));
+      perform({ type: 'remove', address }, () => void store.buffer.remove(address));
       drop(index);
     },
     batch() {
@@ -92,7 +96,7 @@ export function* writing(buffer, log, task, moment, trigger) {
       }
       let added = [];
       perform({ type: 'batch', operations: changes }, () => {
-        const result = buffer.batch(
+        const result = store.buffer.batch(
           changes.map(({ value: v, ...rest }) => (v === undefined ? rest : { ...rest, data: bytes(v) })),
         );
         added = result.filter((address) => address !== undefined);
@@ -103,31 +107,34 @@ export function* writing(buffer, log, task, moment, trigger) {
     },
     int() {
       const [key, v] = [intKey(), value()];
-      perform({ type: 'int', entries: [[key, v]] }, () => void ints.set(key, bytes(v)));
+      perform({ type: 'int', entries: [[key, v]] }, () => void store.ints.set(key, bytes(v)));
     },
     ints() {
       const entries = Array.from({ length: int(1, 30) }, () => [intKey(), value()]);
-      perform({ type: 'int', entries }, () => void ints.setMany(entries.map(([key, v]) => [key, bytes(v)])));
+      perform({ type: 'int', entries }, () => void store.ints.setMany(entries.map(([key, v]) => [key, bytes(v)])));
     },
     string() {
       const [key, v] = [stringKey(), value()];
-      perform({ type: 'string', entries: [[key, v]] }, () => void strings.set(key, bytes(v)));
+      perform({ type: 'string', entries: [[key, v]] }, () => void store.strings.set(key, bytes(v)));
     },
     strings() {
       const entries = Array.from({ length: int(1, 30) }, () => [stringKey(), value()]);
-      perform({ type: 'string', entries }, () => void strings.setMany(entries.map(([key, v]) => [key, bytes(v)])));
+      perform(
+        { type: 'string', entries },
+        () => void store.strings.setMany(entries.map(([key, v]) => [key, bytes(v)])),
+      );
     },
     intDelete() {
       const key = intKey();
-      perform({ type: 'int delete', key }, () => void ints.delete(key));
+      perform({ type: 'int delete', key }, () => void store.ints.delete(key));
     },
     stringDelete() {
       const key = stringKey();
-      perform({ type: 'string delete', key }, () => void strings.delete(key));
+      perform({ type: 'string delete', key }, () => void store.strings.delete(key));
     },
     clear() {
       // It would take the other threads' entries, too.
-      if (lanes === 1 && random() < 0.02) perform({ type: 'clear' }, () => void strings.clear());
+      if (lanes === 1 && random() < 0.02) perform({ type: 'clear' }, () => void store.strings.clear());
     },
   };
   const often = ['add', 'add', 'add', 'update', 'update', 'update', 'hot', 'remove', 'batch', 'batch'];
@@ -135,7 +142,7 @@ export function* writing(buffer, log, task, moment, trigger) {
 
   const isMine = moment !== undefined && moment.type in operations;
   for (let done = 0; ; ) {
-    for (let i = int(10, 60); i > 0; i--) {
+    for (let i = int(10, perRound); i > 0; i--) {
       if (isMine && done++ >= moment.after) {
         trigger();
         for (;;) operations[moment.type]();
@@ -144,15 +151,4 @@ export function* writing(buffer, log, task, moment, trigger) {
     }
     yield random();
   }
-}
-
-/** mulberry32 */
-function generator(seed) {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
 }

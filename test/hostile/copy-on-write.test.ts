@@ -150,11 +150,7 @@ describeDisk(
         await store.must([{ type: 'remove', address: addresses[10 + round] as number }]);
         await store.flush();
       }
-      await store.verify();
-      await store.close();
-      await store.open();
-      await store.verify();
-      await store.close();
+      await store.finish();
     });
   },
   'compress-force=zstd',

@@ -76,11 +76,7 @@ describe.skipIf(noPrlimit !== undefined)(`limits of the process${noPrlimit ? ` (
     await store.must(updates.map((address) => ({ type: 'update', address, value: store.value(900) })));
     const again = await store.exhaust(() => ({ type: 'add', value: store.value(10_000) }), 10_000);
     expect(codes(again.error)).toEqual({ code: 'MMCB_NO_SPACE', cause: 'EFBIG' });
-    await store.verify();
-    await store.close();
-    await store.open();
-    await store.verify();
-    await store.close();
+    await store.finish();
   });
 
   it('fails with MMCB_IO and EMFILE when descriptors run out, and leaks none', async () => {

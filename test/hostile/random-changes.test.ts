@@ -68,11 +68,7 @@ for (const kind of ['ext4', 'xfs', 'tmpfs'] as const) {
       await onlyNoSpace(store);
       await store.must(store.add(50, 20_000));
       await store.compact();
-      await store.verify();
-      await store.close();
-      await store.open();
-      await store.verify();
-      await store.close();
+      await store.finish();
     });
 
     it('as do two stores on one disk, of which one makes room for the other', async () => {

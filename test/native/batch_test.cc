@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "support/countdown_platform.h"
 #include "support/engine_fixture.h"
+#include "support/failing_platform.h"
 
 using namespace mmcb;
 using namespace mmcb::test;
@@ -115,7 +115,7 @@ TEST_CASE("a batch that runs out of memory, in whatever table, changes nothing a
   TemporaryFolder folder;
   for (unsigned nth = 1;; nth++) {
     CAPTURE(nth);
-    CountdownPlatform platform;
+    FailingPlatform platform;
     std::unique_ptr<Engine> engine;
     Options options = small_options();
     const std::string path = folder.path(std::to_string(nth));
@@ -132,9 +132,9 @@ TEST_CASE("a batch that runs out of memory, in whatever table, changes nothing a
       operations.push_back(operation(Type::kSet, numbers[static_cast<size_t>(i)], bytes("number")));
       operations.push_back(operation(Type::kSet, string_key(keys[static_cast<size_t>(i)]), bytes("text")));
     }
-    platform.fail(CountedCall::kCommit, nth);
+    platform.fail(SystemCall::kCommit, nth);
     const Status status = engine->batch(operations);
-    const bool met = !platform.withdraw(CountedCall::kCommit);
+    const bool met = !platform.withdraw();
     CHECK(engine->count(KindFilter::kAll) == (met ? 0 : 18'000));
     CHECK(status.code() == (met ? Code::kNoMemory : Code::kOk));
     if (met) {

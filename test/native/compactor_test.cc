@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "support/countdown_platform.h"
 #include "support/engine_fixture.h"
+#include "support/failing_platform.h"
 
 using namespace mmcb;
 using namespace mmcb::test;
@@ -222,7 +222,7 @@ TEST_CASE("a damaged entry is not copied, and its segment is left alone") {
 
 TEST_CASE("compaction that finds no room, no disk or no memory for the trimming says so; nothing is lost") {
   TemporaryFolder folder;
-  CountdownPlatform platform;
+  FailingPlatform platform;
   Options options = options_for();
   options.max_size = 1 << 20;
   std::unique_ptr<Engine> engine;
@@ -246,7 +246,7 @@ TEST_CASE("compaction that finds no room, no disk or no memory for the trimming 
     compactor.begin(Goal::kAll);
     Next next = Next::kMore;
     REQUIRE(compactor.step(1, &next).ok());
-    platform.fail(CountedCall::kSync);
+    platform.fail(SystemCall::kSync);
     REQUIRE(SyncMachine(*engine).run().code() == Code::kIo);
     status = finish(*engine, compactor);
     CHECK(status.code() == Code::kFailed);
@@ -257,9 +257,9 @@ TEST_CASE("compaction that finds no room, no disk or no memory for the trimming 
     thin_out(*engine, 100, addresses);
     REQUIRE(SyncMachine(*engine).run().ok());
     compactor.begin(Goal::kAll);
-    platform.fail(CountedCall::kTruncate);
+    platform.fail(SystemCall::kTruncate);
     CHECK(finish(*engine, compactor).code() == Code::kIo);
-    CHECK_FALSE(platform.withdraw(CountedCall::kTruncate));
+    CHECK_FALSE(platform.withdraw());
     compactor.begin(Goal::kAll);
     CHECK(finish(*engine, compactor).ok());
     CHECK(engine->stats().file_size < options.max_size / 2);

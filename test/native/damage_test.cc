@@ -152,25 +152,21 @@ Sample make_sample(Ending ending) {
 struct Opened {
   Status status;
   std::unique_ptr<Engine> engine;
-  ReaderPin* pin = nullptr;
-
-  ~Opened() {
-    if (pin != nullptr) engine->pins().remove_reader(pin);
-  }
+  std::optional<Reader> reader;
 };
 
 void open(SimulatedPlatform& platform, RecoveryMode mode, Opened* opened) {
   Options options = small_options();
   options.recovery = mode;
   opened->status = Engine::open(platform, "image", options, nullptr, &opened->engine);
-  if (opened->status.ok()) opened->pin = opened->engine->pins().add_reader();
+  if (opened->status.ok()) opened->reader.emplace(*opened->engine);
 }
 
 // "<CODE>" where it cannot be read.
 std::string read(Opened& opened, uint64_t address) {
   std::string text(64 << 10, ' ');
   uint64_t size = 0;
-  const Status status = opened.engine->read(*opened.pin, Address::from_integer(address),
+  const Status status = opened.engine->read(*opened.reader, Address::from_integer(address),
                                             {reinterpret_cast<std::byte*>(text.data()), text.size()}, &size);
   if (!status.ok()) return std::string("<") + code_name(status.code()) + ">";
   text.resize(size);
@@ -183,7 +179,7 @@ bool holds_exactly(Opened& opened, const Model& model) {
     if (read(opened, address) != entry.value) return false;
     Address found;
     if (entry.kind != Kind::kPlain &&
-        (!opened.engine->find(*opened.pin, key_of(entry), &found).ok() || found.to_integer() != address))
+        (!opened.engine->find(*opened.reader, key_of(entry), &found).ok() || found.to_integer() != address))
       return false;
   }
   return true;

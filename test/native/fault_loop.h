@@ -42,24 +42,6 @@ struct FaultCounts {
   }
 };
 
-// How a call fails, the likeliest first.
-inline std::vector<int> errors_of(SystemCall call) {
-  switch (call) {
-    case SystemCall::kOpen: return {EMFILE, EACCES, EIO, ENOSPC};
-    case SystemCall::kLock: return {EWOULDBLOCK, ENOLCK};
-    case SystemCall::kAllocate: return {ENOSPC, EIO, EDQUOT, EFBIG};
-    case SystemCall::kPunchHole: return {EIO, ENOSPC};
-    case SystemCall::kSync: return {EIO, ENOSPC, EDQUOT};
-    case SystemCall::kMap: return {ENOMEM, EIO};
-    case SystemCall::kRename: return {EIO, ENOSPC};
-    case SystemCall::kUnmap:
-    case SystemCall::kReserve:
-    case SystemCall::kCommit: return {ENOMEM};
-    case SystemCall::kStartThread: return {EAGAIN};
-    default: return {EIO};
-  }
-}
-
 // Whether a call may have done its work when it fails.
 inline bool may_be_late(SystemCall call) {
   return call == SystemCall::kSync || call == SystemCall::kPunchHole || call == SystemCall::kTruncate ||
@@ -89,8 +71,8 @@ class FaultLoop {
       : workload_(workload),
         counts_(counts),
         path_(folder_.path("a.mmcb")),
-        platform_(workload.in_memory ? static_cast<Platform&>(memory_platform()) : posix_platform(), faults_),
-        prepared_(platform_, faults_, path_, workload.options) {
+        platform_(workload.in_memory ? static_cast<Platform&>(memory_platform()) : posix_platform()),
+        prepared_(platform_, path_, workload.options) {
     platform_.set_seed(1);
     platform_.set_skipping_syncs(true);
     if (workload.prepare) {
@@ -108,7 +90,7 @@ class FaultLoop {
     const int64_t descriptors = open_descriptors();
     uint64_t hits = 0;
     try {
-      FaultedStore store(platform_, faults_, path_, workload_.options);
+      FaultedStore store(platform_, path_, workload_.options);
       prepared_.remember_as(&store);
       platform_.set_seed(1000 + number_);
       MemoryFaults::arm(0, false);
@@ -198,8 +180,8 @@ class FaultLoop {
   FaultCounts& counts_;
   TemporaryFolder folder_{quick_folder()};
   const std::string path_;
-  Faults faults_;
   FailingPlatform platform_;
+  Faults& faults_ = platform_.faults();
   FaultedStore prepared_;
   std::string image_;
   uint64_t number_ = 0;

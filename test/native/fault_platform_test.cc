@@ -43,8 +43,8 @@ TEST_CASE("faults: the i-th system call fails, and from then on there is no memo
 
 TEST_CASE("faults: a backup replaces nothing when it cannot tell whether something is there") {
   TemporaryFolder folder;
-  Faults faults;
-  FailingPlatform platform(posix_platform(), faults);
+  FailingPlatform platform;
+  Faults& faults = platform.faults();
   EngineUnderTest source(folder.path("a.mmcb"), small_options());
   REQUIRE(source->set(IntKey(1), bytes("one"), nullptr).ok());
   const std::string target = folder.path("b.mmcb");

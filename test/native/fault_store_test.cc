@@ -36,12 +36,11 @@ std::shared_ptr<SharedStore> shared_store(Platform& platform, const std::string&
 }
 
 std::string read_int(Engine& engine, int64_t key) {
-  ReaderPin* const pin = engine.pins().add_reader();
+  const Reader reader(engine);
   std::string text(4096, ' ');
   uint64_t size = 0;
   const Status status =
-      engine.read(*pin, Key(IntKey(key)), {reinterpret_cast<std::byte*>(text.data()), text.size()}, &size);
-  engine.pins().remove_reader(pin);
+      engine.read(reader, Key(IntKey(key)), {reinterpret_cast<std::byte*>(text.data()), text.size()}, &size);
   return status.ok() ? text.substr(0, size) : std::string("<") + code_name(status.code()) + ">";
 }
 
@@ -49,8 +48,8 @@ std::string read_int(Engine& engine, int64_t key) {
 
 TEST_CASE("faults: a store whose threads cannot be started is closed in order") {
   TemporaryFolder folder;
-  Faults faults;
-  FailingPlatform platform(posix_platform(), faults);
+  FailingPlatform platform;
+  Faults& faults = platform.faults();
   const std::string path = folder.path("a.mmcb");
   Status status;
   {
@@ -90,8 +89,8 @@ TEST_CASE("faults: a sync that fails in the background is told once, is never tr
       CAPTURE(error);
       CAPTURE(nth);
       TemporaryFolder folder;
-      Faults faults;
-      FailingPlatform platform(posix_platform(), faults);
+      FailingPlatform platform;
+      Faults& faults = platform.faults();
       const std::string path = folder.path("a.mmcb");
       Status status;
       const auto store = shared_store(platform, path, quiet_options(), &status);

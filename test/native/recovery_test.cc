@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "core/stores.h"
-#include "support/countdown_platform.h"
 #include "support/engine_fixture.h"
+#include "support/failing_platform.h"
 
 using namespace mmcb;
 using namespace mmcb::test;
@@ -190,27 +190,27 @@ TEST_CASE("a short file is ours only if it begins like ours") {
 
 TEST_CASE("an opening that fails anywhere leaves nothing behind, and the next one finds the same") {
   const auto open_with_failures = [](Case& c, RecoveryStatus status) {
-    for (const CountedCall call :
-         {CountedCall::kMap, CountedCall::kReserve, CountedCall::kCommit, CountedCall::kSync, CountedCall::kAllocate}) {
+    for (const SystemCall call :
+         {SystemCall::kMap, SystemCall::kReserve, SystemCall::kCommit, SystemCall::kSync, SystemCall::kAllocate}) {
       for (unsigned nth = 1; nth < 100; nth++) {
         CAPTURE(static_cast<int>(call));
         CAPTURE(nth);
         put(c.path, c.file);
-        CountdownPlatform platform;
+        FailingPlatform platform;
         platform.fail(call, nth);
         const Status opened = c.open(platform);
-        if (platform.withdraw(call)) {
+        if (platform.withdraw()) {
           REQUIRE(opened.ok());
           c.engine.reset();  // before its platform goes
           break;
         }
         if (opened.ok()) {
-          CHECK((call == CountedCall::kReserve && nth == 1));  // half the address space will do
+          CHECK((call == SystemCall::kReserve && nth == 1));  // half the address space will do
           c.engine.reset();
           continue;
         }
         CHECK(c.engine == nullptr);
-        if (call == CountedCall::kSync) continue;  // what was being recovered is a failed sync's now
+        if (call == SystemCall::kSync) continue;  // what was being recovered is a failed sync's now
         REQUIRE(c.open().ok());
         CHECK(c.engine->recovery().status == status);
         CHECK(c.engine->count(KindFilter::kAll) == 600);

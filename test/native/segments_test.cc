@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "core/volume.h"
-#include "support/countdown_platform.h"
 #include "support/engine_fixture.h"
+#include "support/failing_platform.h"
 
 using namespace mmcb;
 using namespace mmcb::test;
@@ -52,7 +52,7 @@ struct Space {
   }
 
   TemporaryFolder folder;
-  CountdownPlatform platform;
+  FailingPlatform platform;
   ReaderPins pins;
   Volume volume;
   Segments segments;
@@ -162,7 +162,7 @@ TEST_CASE("where much does not fit on the disk, what is needed may") {
   REQUIRE(space.segments.reserve_file(kHead + 32 * kSize).ok());
   while (space.segments.free_segments() != 1) space.allocate(kHalf);  // the last one is compaction's
   const uint32_t count = space.segments.count();
-  space.platform.fail(CountedCall::kAllocate);
+  space.platform.fail(SystemCall::kAllocate);
   space.allocate(kHalf);
   CHECK(space.segments.count() == count + 1);  // and not an eighth more
   // The bound on growth says the same.
@@ -178,22 +178,22 @@ TEST_CASE("a growth that fails leaves the file as it was, and can be tried again
   Space space;
   space.allocate(kHalf);
   const uint64_t size = space.file_size();
-  const auto fails = [&](CountedCall call, Code code) {
+  const auto fails = [&](SystemCall call, Code code) {
     const uint32_t count = space.segments.count();
     // Little is free here: what fails is all that is asked for.
     while (space.segments.free_segments() > 0) space.allocate(kHalf);
     const uint64_t before = space.file_size();
     space.platform.fail(call);
     CHECK(space.try_to_allocate(kHalf).code() == code);
-    CHECK_FALSE(space.platform.withdraw(call));
+    CHECK_FALSE(space.platform.withdraw());
     CHECK(space.file_size() == before);
     CHECK(space.segments.count() >= count);
     space.allocate(kHalf);
   };
-  fails(CountedCall::kAllocate, Code::kNoSpace);
-  fails(CountedCall::kMap, Code::kNoMemory);
+  fails(SystemCall::kAllocate, Code::kNoSpace);
+  fails(SystemCall::kMap, Code::kNoMemory);
   CHECK(space.file_size() > size);
-  space.platform.fail(CountedCall::kAllocate);
+  space.platform.fail(SystemCall::kAllocate);
   CHECK(space.segments.reserve_file(space.file_size() + 10 * kSize).code() == Code::kNoSpace);
   CHECK(space.segments.reserve_file(space.file_size()).ok());  // nothing to do
 }
@@ -229,7 +229,7 @@ TEST_CASE("a file with a limit does not grow ahead") {
 
 TEST_CASE("memory for the table of segments may be short") {
   Space space;
-  space.platform.fail(CountedCall::kCommit);
+  space.platform.fail(SystemCall::kCommit);
   CHECK(space.try_to_allocate(100).code() == Code::kNoMemory);
   CHECK(space.segments.count() == 0);
 }
@@ -240,7 +240,7 @@ TEST_CASE("trimming cuts free segments off, and gives blocks in the middle back;
   for (uint32_t i = 10; i < 30; i++) space.empty(i);
   const uint64_t size = space.file_size();
   SUBCASE("the holes") {
-    space.platform.fail(CountedCall::kPunch);
+    space.platform.fail(SystemCall::kPunchHole);
     CHECK(space.segments.trim(0, false).code() == Code::kIo);
     CHECK(space.segments.trim(0, false).ok());
     CHECK(space.file_size() < size);  // it had grown ahead
@@ -251,10 +251,10 @@ TEST_CASE("trimming cuts free segments off, and gives blocks in the middle back;
   SUBCASE("no blocks for a hole that is to be used again") {
     REQUIRE(space.segments.trim(0, false).ok());
     while (space.segments.free_segments() > 0 && !space.segments.at(space.segments.needed_count() - 1).hollow) {
-      space.platform.fail(CountedCall::kAllocate);
+      space.platform.fail(SystemCall::kAllocate);
       const Status status = space.try_to_allocate(kHalf);
-      if (space.platform.withdraw(CountedCall::kAllocate)) continue;  // one of the reserve, which has its blocks
-      CHECK(status.ok());                                             // another place is found
+      if (space.platform.withdraw()) continue;  // one of the reserve, which has its blocks
+      CHECK(status.ok());                       // another place is found
       break;
     }
     space.allocate(kHalf);
@@ -262,9 +262,9 @@ TEST_CASE("trimming cuts free segments off, and gives blocks in the middle back;
   SUBCASE("the end") {
     space.segments.seal(39);
     for (uint32_t i = 30; i < 40; i++) space.empty(i);
-    CountedCall call = CountedCall::kTruncate;
+    SystemCall call = SystemCall::kTruncate;
     SUBCASE("of the file") {}
-    SUBCASE("of the mapping") { call = CountedCall::kUnmap; }
+    SUBCASE("of the mapping") { call = SystemCall::kUnmap; }
     space.platform.fail(call);
     CHECK_FALSE(space.segments.trim(0, false).ok());
     CHECK(space.segments.count() == 10);
@@ -282,7 +282,7 @@ TEST_CASE("trimming cuts free segments off, and gives blocks in the middle back;
 }
 
 TEST_CASE("address space is taken half way where there is less, and refused where there is too little") {
-  CountdownPlatform platform;
+  FailingPlatform platform;
   TemporaryFolder folder;
   const auto attach = [&](Volume& volume) {
     std::unique_ptr<File> file;
@@ -291,16 +291,16 @@ TEST_CASE("address space is taken half way where there is less, and refused wher
   };
   {
     Volume volume(platform);
-    platform.fail(CountedCall::kReserve);
+    platform.fail(SystemCall::kReserve);
     REQUIRE(attach(volume).ok());
     CHECK(volume.address_space() == 2 << 20);
-    platform.fail(CountedCall::kMap);
+    platform.fail(SystemCall::kMap);
     CHECK(volume.map(4096, MapMode::kPrivate).code() == Code::kNoMemory);
     CHECK(volume.grow(0).ok());  // nothing to do
   }
   Volume volume(platform);
   std::unique_ptr<File> file;
   REQUIRE(platform.open(folder.path("a.mmcb"), OpenMode::kReadWrite, &file).ok());
-  platform.fail(CountedCall::kReserve);
+  platform.fail(SystemCall::kReserve);
   CHECK(volume.attach(std::move(file), 1 << 20, 1 << 20).code() == Code::kNoMemory);
 }

@@ -16,6 +16,7 @@
 #include "core/verify.h"
 #include "support/child_process.h"
 #include "support/engine_fixture.h"
+#include "support/forwarding_platform.h"
 #include "support/lost_file.h"
 
 using namespace mmcb;
@@ -24,36 +25,17 @@ using namespace mmcb::test;
 namespace {
 
 // A file that is cut short as soon as the engine has asked for its size.
-class CutAfterSize final : public File {
+class CutAfterSize final : public ForwardingFile {
  public:
   CutAfterSize(std::unique_ptr<File> file, std::string path, uint64_t length)
-      : file_(std::move(file)), path_(std::move(path)), length_(length) {}
-  FileIdentity identity() const override { return file_->identity(); }
-  const std::atomic<bool>& lost() const override { return file_->lost(); }
-  void give_up() override { file_->give_up(); }
-  Status check() override { return file_->check(); }
-  Status lock(LockMode mode) override { return file_->lock(mode); }
+      : ForwardingFile(std::move(file)), path_(std::move(path)), length_(length) {}
   Status size(uint64_t* bytes) override {
-    MMCB_TRY(file_->size(bytes));
+    MMCB_TRY(ForwardingFile::size(bytes));
     cut(path_, length_);
     return Status();
   }
-  Status allocate(uint64_t offset, uint64_t length) override { return file_->allocate(offset, length); }
-  Status truncate(uint64_t length) override { return file_->truncate(length); }
-  Status punch_hole(uint64_t offset, uint64_t length) override { return file_->punch_hole(offset, length); }
-  Status sync() override { return file_->sync(); }
-  Status map(std::byte* base, uint64_t offset, uint64_t length, MapMode mode) override {
-    return file_->map(base, offset, length, mode);
-  }
-  Status unmap(std::byte* base, uint64_t offset, uint64_t length) override {
-    return file_->unmap(base, offset, length);
-  }
-  void populate(std::byte* base, uint64_t offset, uint64_t length, Populate how) override {
-    file_->populate(base, offset, length, how);
-  }
 
  private:
-  std::unique_ptr<File> file_;
   const std::string path_;
   const uint64_t length_;
 };

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "core/platform/posix_platform.h"
-#include "support/countdown_platform.h"
+#include "support/failing_platform.h"
 
 using mmcb::Address;
 using mmcb::Code;
@@ -286,16 +286,16 @@ TEST_CASE("is_past tells addresses that were given out from those that never wer
 }
 
 TEST_CASE("where memory is short nothing is given out, and the table goes on working") {
-  mmcb::test::CountdownPlatform platform;
+  mmcb::test::FailingPlatform platform;
   SlotTable table(platform, 0);
   REQUIRE(table.initialize().ok());
   Address address;
   bool conflict = false;
-  platform.fail(mmcb::test::CountedCall::kCommit, 1);
+  platform.fail(mmcb::test::SystemCall::kCommit, 1);
   CHECK(table.acquire(&address).code() == Code::kNoMemory);
-  platform.fail(mmcb::test::CountedCall::kCommit, 1);
+  platform.fail(mmcb::test::SystemCall::kCommit, 1);
   CHECK(table.restore(Address{5, 1}, 8, &conflict).code() == Code::kNoMemory);
-  platform.fail(mmcb::test::CountedCall::kCommit, 1);
+  platform.fail(mmcb::test::SystemCall::kCommit, 1);
   CHECK(table.note_dead(Address{5, 1}).code() == Code::kNoMemory);
   CHECK(table.size() == 0);
   REQUIRE(table.acquire(&address).ok());

@@ -71,16 +71,15 @@ TEST_CASE("two writers, two readers, sync points and a compaction at once") {
     };
     const auto read = [&](uint64_t seed) {
       std::mt19937_64 random(seed);
-      ReaderPin* pin = engine.pins().add_reader();
+      const Reader reader(engine);
       std::vector<std::byte> value(512);
       while (!done) {
         const uint64_t key = random() % kKeys;
         uint64_t size = 0;
-        const Status status = engine.read(*pin, Key(IntKey(static_cast<int64_t>(key))), value, &size);
+        const Status status = engine.read(reader, Key(IntKey(static_cast<int64_t>(key))), value, &size);
         if (status.ok() ? !is_whole(value, size, key) : status.code() != Code::kNotFound) bad++;
         reads++;
       }
-      engine.pins().remove_reader(pin);
     };
     std::thread readers[] = {std::thread(read, 11), std::thread(read, 12)};
     std::thread compaction([&] {

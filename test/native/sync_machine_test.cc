@@ -8,8 +8,8 @@
 #include <string>
 
 #include "core/format.h"
-#include "support/countdown_platform.h"
 #include "support/engine_fixture.h"
+#include "support/failing_platform.h"
 
 using namespace mmcb;
 using namespace mmcb::test;
@@ -27,7 +27,7 @@ TEST_CASE("after a failed sync nothing is written, reads go on, and reopening re
   for (const unsigned nth : {1u, 2u}) {  // of the data, of the superblock
     CAPTURE(nth);
     TemporaryFolder folder;
-    CountdownPlatform platform;
+    FailingPlatform platform;
     std::unique_ptr<Engine> engine;
     REQUIRE(Engine::open(platform, folder.path("a.mmcb"), small_options(), nullptr, &engine).ok());
     Address kept;
@@ -36,7 +36,7 @@ TEST_CASE("after a failed sync nothing is written, reads go on, and reopening re
     REQUIRE(SyncMachine(*engine).run().ok());
     REQUIRE(engine->add(bytes("lost"), &lost).ok());
 
-    platform.fail(CountedCall::kSync, nth);
+    platform.fail(SystemCall::kSync, nth);
     SyncMachine machine(*engine);
     CHECK(machine.run().code() == Code::kIo);
     CHECK(machine.phase() == SyncMachine::Phase::kIdle);

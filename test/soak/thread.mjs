@@ -8,6 +8,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { binary, CompactableBuffer, IntMap, StringMap } from '../../dist/esm/index.js';
 import { valueBytes } from '../crash/log.mjs';
+import { generator } from '../support/generator.mjs';
 
 const { file, options, lane, lanes, keys, shared, seed } = workerData;
 const buffer = CompactableBuffer.openSync(file, options);
@@ -25,13 +26,7 @@ const READS = 1;
 const STOP = 2;
 const COMPACTIONS = 3;
 
-let word = seed | 0;
-const random = () => {
-  word = (word + 0x6d2b79f5) | 0;
-  let t = Math.imul(word ^ (word >>> 15), 1 | word);
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-  return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-};
+const random = generator(seed);
 const below = (n) => Math.floor(random() * n);
 
 const sizeOf = (id) => (id % 97 === 0 ? 20_000 + (id % 1000) : id % 11 === 0 ? id % 4000 : id % 300);

@@ -4,21 +4,14 @@
  */
 
 import { setImmediate } from 'node:timers/promises';
+import { generator } from './generator.mjs';
 
-/** mulberry32: small, fast, and the same everywhere. */
 export class Random {
-  #state: number;
+  /** From 0, inclusive, to 1, exclusive. */
+  readonly next: () => number;
 
   constructor(seed: number) {
-    this.#state = seed | 0;
-  }
-
-  /** From 0, inclusive, to 1, exclusive. */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0;
-    let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+    this.next = generator(seed);
   }
 
   /** A whole number from `min` to `max`, both inclusive. */

@@ -1,7 +1,7 @@
 /** Folders for test files, removed after the tests of a file. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll } from 'vitest';
 
 const folders: string[] = [];
@@ -11,6 +11,13 @@ export function tempFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'mmcb-test-'));
   folders.push(folder);
   return folder;
+}
+
+/** Moves those that exist to a new folder, which outlives the tests. */
+export function keepFiles(prefix: string, paths: readonly string[]): string {
+  const kept = mkdtempSync(join(tmpdir(), prefix));
+  for (const path of paths) if (existsSync(path)) renameSync(path, join(kept, basename(path)));
+  return kept;
 }
 
 let count = 0;

@@ -1,10 +1,6 @@
 /** An unmodified Node process under the shim: it writes to a file until the power fails. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { copyFileSync, existsSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-
-const program = fileURLToPath(new URL('./process.mjs', import.meta.url));
+import { Child, type Task } from '../child.js';
 
 export interface Under {
   shim: string;
@@ -38,17 +34,11 @@ export interface Cut {
   liveSize: number;
 }
 
-export class CutChild {
-  readonly #process: ChildProcess;
-  readonly #exit: Promise<unknown>;
-  #output = '';
-
+export class CutChild extends Child {
   constructor(readonly under: Under) {
     const { shim, file, disk, report, seed, bootId, lies } = under;
-    this.#process = spawn(process.execPath, [program], {
-      stdio: ['pipe', 'ignore', 'pipe'],
+    super({
       env: {
-        ...process.env,
         LD_PRELOAD: shim,
         MMCB_CUT_FILE: file,
         MMCB_CUT_DISK: disk,
@@ -58,31 +48,18 @@ export class CutChild {
         ...(lies === true ? { MMCB_CUT_LIES: '1' } : {}),
       },
     });
-    this.#process.stderr?.on('data', (text) => {
-      this.#output += text;
-    });
-    this.#process.stdin?.on('error', () => {}); // it is gone: its exit says why
-    this.#exit = once(this.#process, 'close');
   }
 
   /** Gives it its task, and waits for the cut; then the file is as the disk holds it. */
-  async run(task: object): Promise<Cut> {
-    this.#process.stdin?.write(`${JSON.stringify({ ...task, file: this.under.file })}\n`);
-    const timeout = setTimeout(() => this.kill(), 60_000);
-    await this.#exit;
-    clearTimeout(timeout);
-    const { exitCode, signalCode } = this.#process;
-    if (signalCode !== 'SIGKILL' || !existsSync(this.under.report)) {
-      throw new Error(`no cut: the child ended with exit code ${exitCode}, signal ${signalCode}:\n${this.#output}`);
-    }
-    const cut = JSON.parse(readFileSync(this.under.report, 'utf8')) as Cut;
-    copyFileSync(this.under.disk, this.under.file); // into the same inode: only the contents are the disk's
+  async run(task: Task): Promise<Cut> {
+    this.start(task);
+    await this.ended(60_000);
+    await this.kill();
+    this.expectKilled();
+    const { report, disk, file } = this.under;
+    if (!existsSync(report)) throw new Error('no cut: the power did not fail within a minute');
+    const cut = JSON.parse(readFileSync(report, 'utf8')) as Cut;
+    copyFileSync(disk, file); // into the same inode: only the contents are the disk's
     return cut;
-  }
-
-  async kill(): Promise<void> {
-    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
-    this.#process.kill('SIGKILL');
-    await this.#exit;
   }
 }

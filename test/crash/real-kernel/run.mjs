@@ -14,7 +14,9 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { must as build, countsLine, fail, root, works, writeReport } from '../../../scripts/lib/run.mjs';
+import { installDebianPackages } from '../../../scripts/lib/debian.mjs';
+import { cmake, fail, finish, root, skip } from '../../../scripts/lib/run.mjs';
+import { generator } from '../../support/generator.mjs';
 import { Machine, mounted, must, whatIsMissing } from './machine.mjs';
 import { modes, whatModeNeeds } from './modes.mjs';
 
@@ -33,17 +35,10 @@ const seed = Number(values.seed);
 const buildFolder = join(root, 'build', 'native-plain');
 const folder = join(root, 'build', `real-kernel-${process.pid}`);
 
-/** mulberry32: what is cut when follows from the seed, as far as the machine's own timing allows. */
+/** What is cut when follows from the seed, as far as the machine's own timing allows. */
 class Random {
-  #state;
   constructor(start) {
-    this.#state = start | 0;
-  }
-  next() {
-    this.#state = (this.#state + 0x6d2b79f5) | 0;
-    let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+    this.next = generator(start);
   }
   int(min, max) {
     return min + Math.floor(this.next() * (max - min + 1));
@@ -61,7 +56,7 @@ class Rig {
   folder = folder;
   mount = join(folder, 'mnt');
   program = join(buildFolder, 'mmcb_real_kernel');
-  bugs = bug.length === 0 ? '' : `--bugs ${bugMask(bug)}`;
+  bugs = bug.map((name) => `--bug ${name}`).join(' ');
   random = new Random(seed);
   counts = { cuts: 0, boots: 0, tooEarly: 0, undone: 0, found: new Map() };
   /** Of the machine that runs: { seed }. */
@@ -119,43 +114,14 @@ class Rig {
   }
 }
 
-function bugMask(names) {
-  const source = readFileSync(join(root, 'native/core/step.h'), 'utf8');
-  const list = source.slice(source.indexOf('define MMCB_BUG_LIST'), source.indexOf('enum class Bug'));
-  const known = [...list.matchAll(/X\((k\w+)\)/g)].map((match) => match[1]);
-  return names.reduce((mask, name) => {
-    if (!known.includes(name)) throw new Error(`no bug is called ${name}; there are ${known.join(', ')}`);
-    return mask | (1 << known.indexOf(name));
-  }, 0);
-}
-
-/** Debian's package, where it can be had. */
-async function install(missing) {
-  if (process.getuid?.() !== 0 || !(await works('apt-get'))) return;
-  console.log(`there is no ${missing}: getting the Debian packages`);
-  const apt = (args) => works('apt-get', ['-q', '-y', ...args], { env: { DEBIAN_FRONTEND: 'noninteractive' } });
-  const packages = ['user-mode-linux', 'e2fsprogs', ...(fs === 'xfs' ? ['xfsprogs'] : []), 'dmsetup', 'kmod'];
-  const all = () => apt(['install', '--no-install-recommends', ...packages]);
-  if (!(await all()) && (await apt(['update']))) await all();
-}
-
-function report(counts) {
-  writeReport('real-kernel', counts);
-  console.log(countsLine({ skipped: 0, ...counts }));
-}
-
 async function main() {
   if (!(mode in modes)) throw new Error(`--mode is one of ${Object.keys(modes).join(', ')}`);
   const missing = () => whatIsMissing(fs) ?? whatModeNeeds(mode);
-  if (missing() !== undefined) await install(missing());
-  if (missing() !== undefined) {
-    console.error(`\n!! real kernel, ${fs}, ${mode}: SKIPPED, there is no ${missing()}\n`);
-    report({ passed: 0, failed: 0, skipped: 1 });
-    return;
-  }
+  const packages = ['user-mode-linux', 'e2fsprogs', ...(fs === 'xfs' ? ['xfsprogs'] : []), 'dmsetup', 'kmod'];
+  if (missing() !== undefined) await installDebianPackages(...packages);
+  if (missing() !== undefined) return skip('real-kernel', `${fs}, ${mode}: there is no ${missing()}`);
   const options = ['-DMMCB_BUILD_TESTS=ON', '-DMMCB_BUILD_ADDON=OFF'];
-  await build('cmake', 'cmake', ['-S', '.', '-B', buildFolder, ...options]);
-  await build('native build', 'cmake', ['--build', buildFolder, '--parallel', '2', '--target', 'mmcb_real_kernel']);
+  await cmake(buildFolder, options, ['mmcb_real_kernel']);
   const rig = new Rig();
   for (const signal of ['SIGINT', 'SIGTERM']) {
     process.once(signal, () => {
@@ -168,10 +134,10 @@ async function main() {
   try {
     await modes[mode](rig, cuts);
     console.log(rig.summary());
-    report({ passed: 1, failed: 0 });
+    finish('real-kernel', { passed: 1, failed: 0 });
   } catch (error) {
     console.error(rig.summary());
-    report({ passed: 0, failed: 1 });
+    finish('real-kernel', { passed: 0, failed: 1 });
     throw error;
   } finally {
     rig.cleanUp();

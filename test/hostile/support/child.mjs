@@ -6,6 +6,7 @@ import { closeSync, openSync, readdirSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setImmediate as turn } from 'node:timers/promises';
 import { CompactableBuffer } from '../../../dist/esm/index.js';
+import { generator } from '../../support/generator.mjs';
 import { idOf, valueBytes } from './values.mjs';
 
 /** By the name that the caller gave them. */
@@ -139,17 +140,6 @@ const calls = {
   /** Descriptors that are open here. */
   descriptors: () => readdirSync('/proc/self/fd').length,
 };
-
-/** mulberry32 */
-function generator(seed) {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 /** An error as JSON can carry it. */
 function plain(error) {

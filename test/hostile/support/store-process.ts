@@ -222,6 +222,15 @@ export class CheckedStore {
     expect({ ok, errors, entries }).toEqual({ ok: true, errors: [], entries: this.model.size });
   }
 
+  /** Verified, closed in order, and the same when it is opened again. */
+  async finish(): Promise<void> {
+    await this.verify();
+    await this.close();
+    await this.open();
+    await this.verify();
+    await this.close();
+  }
+
   flush(): Promise<void> {
     return this.#call('flush');
   }

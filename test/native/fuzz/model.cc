@@ -4,19 +4,10 @@
 #include <cstring>
 
 #include "core/verify.h"
+#include "support/reader.h"
 
 namespace mmcb::fuzz {
 namespace {
-
-struct Reader {
-  explicit Reader(Engine& engine) : engine_(engine), pin(engine.pins().add_reader()) {}
-  ~Reader() { engine_.pins().remove_reader(pin); }
-  Reader(const Reader&) = delete;
-  Reader& operator=(const Reader&) = delete;
-
-  Engine& engine_;
-  ReaderPin* pin;
-};
 
 std::string name_of(uint64_t address) { return "address " + std::to_string(address); }
 
@@ -33,8 +24,8 @@ void check_stats(Engine& engine, const Model& model) {
 }  // namespace
 
 Model read_model(Engine& engine) {
-  Reader reader(engine);
-  PinScope pinned(*reader.pin);
+  const test::Reader reader(engine);
+  PinScope pinned(reader);
   Model model;
   std::string buffer(4096, '\0');
   uint64_t cursor = 0;
@@ -42,28 +33,24 @@ Model read_model(Engine& engine) {
   Address address;
   while (engine.next(KindFilter::kAll, &cursor, &address, &offset)) {
     EntryHeader header;
-    Status status = engine.read_entry(*reader.pin, address, target_of(buffer), &header);
-    if (status.ok() && uint64_t{header.key_size} + header.data_size > buffer.size()) {
-      buffer.resize(uint64_t{header.key_size} + header.data_size);
-      status = engine.read_entry(*reader.pin, address, target_of(buffer), &header);
-    }
+    const Status status = test::read_whole(engine, reader, address, &buffer, &header);
     const uint64_t number = address.to_integer();
     if (!status.ok()) fail(name_of(number) + ": read_entry() " + describe(status));
     Record record{header.kind, buffer.substr(0, header.key_size), buffer.substr(header.key_size, header.data_size)};
-    if (!engine.contains(*reader.pin, address)) fail(name_of(number) + ": contains() says no");
+    if (!engine.contains(reader, address)) fail(name_of(number) + ": contains() says no");
 
     std::string copy(record.data.size(), '\0');
     uint64_t size = 0;
-    if (Status s = engine.read(*reader.pin, address, target_of(copy), &size); !s.ok() || copy != record.data)
+    if (Status s = engine.read(reader, address, target_of(copy), &size); !s.ok() || copy != record.data)
       fail(name_of(number) + ": read() gives other bytes than read_entry(), or " + describe(s));
     uint64_t copied = 0;
     const uint64_t middle = copy.size() / 2;
-    if (Status s = engine.read_part(*reader.pin, address, middle, target_of(copy), &copied);
+    if (Status s = engine.read_part(reader, address, middle, target_of(copy), &copied);
         !s.ok() || copied != record.data.size() - middle || copy.compare(0, copied, record.data, middle) != 0)
       fail(name_of(number) + ": read_part() gives other bytes, or " + describe(s));
     if (record.kind != Kind::kPlain) {
       Address found;
-      if (Status s = engine.find(*reader.pin, key_of(record), &found); !s.ok() || found != address)
+      if (Status s = engine.find(reader, key_of(record), &found); !s.ok() || found != address)
         fail(name_of(number) + ": find() by its key gives another address, or " + describe(s));
     }
     if (!model.emplace(number, std::move(record)).second) fail(name_of(number) + " is iterated twice");

@@ -6,8 +6,8 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "core/step.h"
 #include "fuzz/input.h"
+#include "support/seeded_bugs.h"
 
 extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t max_size);
 
@@ -17,15 +17,7 @@ namespace mmcb::fuzz {
 inline void switch_on_bug() {
   const char* const wanted = std::getenv("MMCB_FUZZ_BUG");
   if (wanted == nullptr) return;
-  static constexpr const char* kNames[] = {
-#define MMCB_BUG_TEXT(name) #name,
-      MMCB_BUG_LIST(MMCB_BUG_TEXT)
-#undef MMCB_BUG_TEXT
-  };
-  for (unsigned bug = 0; bug < static_cast<unsigned>(Bug::kCount); bug++) {
-    if (std::strcmp(kNames[bug], wanted) == 0) seeded_bugs = 1u << bug;
-  }
-  if (seeded_bugs == 0) std::fprintf(stderr, "no bug is named %s\n", wanted), std::exit(2);
+  if (!test::seed_bug(wanted)) std::fprintf(stderr, "no bug is named %s\n", wanted), std::exit(2);
 }
 
 inline int guarded(void (*run)(const uint8_t*, size_t), const uint8_t* data, size_t size) {

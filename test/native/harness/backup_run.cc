@@ -187,21 +187,12 @@ void run_backup_seed(uint64_t seed, uint64_t backups, const std::string& dump, R
 
 int run_backups(const Arguments& arguments) {
   constexpr uint64_t kBackups = 20;
-  std::vector<Work> works;
-  for (uint64_t seed = arguments.first_seed; seed <= arguments.last_seed; seed++) {
-    works.push_back([seed, &arguments](Result& result) { run_backup_seed(seed, kBackups, arguments.dump, result); });
-  }
   const auto start = std::chrono::steady_clock::now();
-  const std::vector<Result> results = run_all(works, arguments.jobs);
+  const std::vector<Result> results = run_seeds(
+      arguments, [&](uint64_t seed, Result& result) { run_backup_seed(seed, kBackups, arguments.dump, result); });
+  const auto again = [](const std::string& seed) { return "backup --seeds " + seed + ".." + seed; };
   Counters total;
-  uint64_t failures = 0;
-  for (size_t i = 0; i < results.size(); i++) {
-    total.add(results[i].counters);
-    if (!results[i].failed) continue;
-    failures++;
-    std::printf("FAILED (build %s): %s\n  again: mmcb_power_cut backup --seeds %llu..%llu\n", build_hash().c_str(),
-                results[i].text, printable(arguments.first_seed + i), printable(arguments.first_seed + i));
-  }
+  const uint64_t failures = sum_up(results, arguments, again, &total);
   std::printf("build %s\nbackups %llu, images %llu, %llu seeds, %.1f s: %s\n", build_hash().c_str(),
               printable(total.backups), printable(total.backup_images), printable(arguments.seeds()), since(start),
               failures != 0 ? "FAILED" : "ok");

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "harness/runner.h"
+#include "support/seeded_bugs.h"
 
 namespace mmcb::harness {
 namespace {
@@ -149,13 +150,11 @@ Profile profile_for(Bug bug, uint64_t seed) {
 }  // namespace
 
 Profile switch_bug_on(const std::string& name, uint64_t seed) {
-  for (size_t bug = 0; bug < static_cast<size_t>(Bug::kCount); bug++) {
-    if (name != name_of(static_cast<Bug>(bug))) continue;
-    seeded_bugs = uint64_t{1} << bug;
-    return profile_for(static_cast<Bug>(bug), seed);
+  if (!test::seed_bug(name)) {
+    std::fprintf(stderr, "mmcb_power_cut: there is no bug %s\n", name.c_str());
+    std::exit(2);
   }
-  std::fprintf(stderr, "mmcb_power_cut: there is no bug %s\n", name.c_str());
-  std::exit(2);
+  return profile_for(test::bug_named(name), seed);
 }
 
 int run_bugs(const Arguments& arguments) {
@@ -166,20 +165,15 @@ int run_bugs(const Arguments& arguments) {
   std::printf("build %s\n%-26s %8s %8s %8s %8s\n", build_hash().c_str(), "bug", "seeds", "median", "max", "cap");
   for (size_t i = 0; i < static_cast<size_t>(Bug::kCount); i++) {
     const auto bug = static_cast<Bug>(i);
-    const std::string name = name_of(bug);
+    const std::string name = test::kBugNames[i];
     if (!arguments.wants(name)) continue;
     const uint64_t cap = arguments.max_images != 0 ? arguments.max_images : plan_for(bug).cap;
-    std::vector<Work> works;
-    for (uint64_t seed = arguments.first_seed; seed <= arguments.last_seed; seed++) {
-      works.push_back([seed, &name, cap, &arguments](Result& result) {
-        const Profile profile = switch_bug_on(name, seed);
-        run_seed(seed, profile, cap, arguments.dump, result);
-      });
-    }
     std::vector<uint64_t> images;
     std::string example;
     std::string not_found;
-    const std::vector<Result> results = run_all(works, arguments.jobs);
+    const std::vector<Result> results = run_seeds(arguments, [&](uint64_t seed, Result& result) {
+      run_seed(seed, switch_bug_on(name, seed), cap, arguments.dump, result);
+    });
     for (size_t work = 0; work < results.size(); work++) {
       all_images += results[work].counters.images;
       if (!results[work].failed) {
@@ -190,7 +184,7 @@ int run_bugs(const Arguments& arguments) {
       example = results[work].text;
     }
     std::sort(images.begin(), images.end());
-    std::printf("%-26s %4zu/%-3zu %8llu %8llu %8llu  %.120s\n", name.c_str(), images.size(), works.size(),
+    std::printf("%-26s %4zu/%-3zu %8llu %8llu %8llu  %.120s\n", name.c_str(), images.size(), results.size(),
                 printable(images.empty() ? 0 : images[images.size() / 2]),
                 printable(images.empty() ? 0 : images.back()), printable(cap), example.c_str());
     if (not_found.empty()) {

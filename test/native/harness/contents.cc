@@ -2,18 +2,10 @@
 
 #include <algorithm>
 
+#include "support/reader.h"
+
 namespace mmcb::harness {
 namespace {
-
-struct Reader {
-  explicit Reader(Engine& engine) : engine_(engine), pin(engine.pins().add_reader()) {}
-  ~Reader() { engine_.pins().remove_reader(pin); }
-  Reader(const Reader&) = delete;
-  Reader& operator=(const Reader&) = delete;
-
-  Engine& engine_;
-  ReaderPin* pin;
-};
 
 Key key_from(const Name& name, const std::string& bytes) {
   return {name.kind, {reinterpret_cast<const std::byte*>(bytes.data()), bytes.size()}};
@@ -44,8 +36,8 @@ std::string check_ways_in(Engine& engine, ReaderPin& pin, const Contents& conten
 }  // namespace
 
 std::string read_contents(Engine& engine, bool tolerant, Contents* contents) {
-  Reader reader(engine);
-  PinScope pinned(*reader.pin);
+  const test::Reader reader(engine);
+  PinScope pinned(reader);
   contents->entries.clear();
   contents->bytes.clear();
   contents->unreadable = 0;
@@ -55,11 +47,7 @@ std::string read_contents(Engine& engine, bool tolerant, Contents* contents) {
   uint64_t offset = 0;
   while (engine.next(KindFilter::kAll, &cursor, &address, &offset)) {
     EntryHeader header;
-    Status status = engine.read_entry(*reader.pin, address, buffer, &header);
-    if (status.ok() && uint64_t{header.key_size} + header.data_size > buffer.size()) {
-      buffer.resize(uint64_t{header.key_size} + header.data_size);
-      status = engine.read_entry(*reader.pin, address, buffer, &header);
-    }
+    const Status status = test::read_whole(engine, reader, address, &buffer, &header);
     if (!status.ok()) {
       if (!tolerant || status.code() != Code::kCorrupt) {
         return "reading address " + std::to_string(address.to_integer()) + ": " + code_name(status.code()) + " " +
@@ -84,7 +72,7 @@ std::string read_contents(Engine& engine, bool tolerant, Contents* contents) {
   }
   // One in eight, beginning anywhere, to save time.
   for (size_t i = cursor % 8; i < contents->entries.size(); i += 8) {
-    if (std::string wrong = check_ways_in(engine, *reader.pin, *contents, contents->entries[i]); !wrong.empty())
+    if (std::string wrong = check_ways_in(engine, reader, *contents, contents->entries[i]); !wrong.empty())
       return wrong;
   }
   return "";
@@ -129,6 +117,12 @@ std::string difference(const Contents& contents, const State& state, std::vector
     unmatched.erase(entry);
   }
   return unmatched.empty() ? "" : to_string(unmatched.front()->name) + " should not be there";
+}
+
+bool is_as_in(const State& state, const Name& name, const Contents& contents, const Contents::Entry* entry) {
+  const auto held = state.named.find(name);
+  if (held == state.named.end() || entry == nullptr) return (held == state.named.end()) == (entry == nullptr);
+  return is_value(held->second.value, contents.data(*entry), entry->length);
 }
 
 std::string state_of(const Contents& contents, const Oracle& oracle, State* state) {

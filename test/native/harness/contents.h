@@ -32,6 +32,9 @@ std::string read_contents(Engine& engine, bool tolerant, Contents* contents);
 // with their addresses; may be null.
 std::string difference(const Contents& contents, const State& state, std::vector<uint64_t>* found = nullptr);
 
+// True if the entry of this name, or that there is none (null), is what the state says.
+bool is_as_in(const State& state, const Name& name, const Contents& contents, const Contents::Entry* entry);
+
 // The state that the contents are, by values that were once written under these names; what is not, is described.
 std::string state_of(const Contents& contents, const Oracle& oracle, State* state);
 

@@ -81,7 +81,8 @@ void CrashRun::on_step(Step step) {
     until_image_ = random_.between(1, profile_.image_gap);
     check_side_image();
   }
-  if (until_crash_ != 0 && (--until_crash_ == 0 || (is_swap && random_.one_in(16)))) stop_the_world();
+  if (until_crash_ != 0 && (--until_crash_ == 0 || (is_swap && random_.one_in(16))))
+    stop_world(disk_, !world_.failing && random_.one_in(3));
 }
 
 void CrashRun::check_side_image() {
@@ -124,18 +125,6 @@ void CrashRun::start_over() {
   world_.syncing = world_.superblock_stored = false;
   world_.recovering = true;
   copy_.reset();
-}
-
-void CrashRun::stop_the_world() {
-  Crash crash;
-  if (!world_.failing && random_.one_in(3)) {
-    crash.kind = Crash::Kind::kKill;
-    disk_.live_image(&crash.image);
-  } else {
-    disk_.make_image(&crash.image);
-  }
-  disk_.die();
-  throw crash;
 }
 
 void CrashRun::survive(Crash crash) {

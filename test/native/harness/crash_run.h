@@ -29,7 +29,6 @@ class CrashRun final : public StepListener {
   void remember_copy();
   // The file is deleted, and made anew.
   void start_over();
-  [[noreturn]] void stop_the_world();
   // Goes on from a crash, through further ones inside recovery if chance wants it.
   void survive(Crash crash);
   void arm_generation();

@@ -14,16 +14,7 @@ class StopAt final : public StepListener {
   void on_step(Step) override {
     seen_++;
     if (seen_ % 4 == 0) disk_.write_back_some();
-    if (seen_ != step_) return;
-    Crash crash;
-    if (kill_) {
-      crash.kind = Crash::Kind::kKill;
-      disk_.live_image(&crash.image);
-    } else {
-      disk_.make_image(&crash.image);
-    }
-    disk_.die();
-    throw crash;
+    if (seen_ == step_) stop_world(disk_, kill_);
   }
 
  private:

@@ -102,12 +102,13 @@ class Oracle {
   // True for an address that some add or set returned at some time, other than one undone by a power cut.
   bool was_handed_out(uint64_t address) const { return handed_out_.count(address) != 0; }
 
+  static void apply(const std::vector<Change>& changes, State* state);
+
  private:
   struct Call {
     uint64_t epoch;
     std::vector<Change> changes;
   };
-  static void apply(const std::vector<Change>& changes, State* state);
   void remember(uint64_t epoch, const Change& change);
 
   State durable_;

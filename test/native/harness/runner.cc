@@ -1,15 +1,13 @@
 #include "harness/runner.h"
 
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <map>
+
+#include "harness/forked.h"
 
 namespace mmcb::harness {
 
@@ -58,45 +56,32 @@ void run_seed(uint64_t seed, const Profile& profile, uint64_t images, const std:
 }
 
 std::vector<Result> run_all(const std::vector<Work>& works, unsigned jobs, const Enough& enough) {
-  const size_t bytes = sizeof(Result) * works.size();
-  void* const shared = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (shared == MAP_FAILED) std::abort();
-  auto* const results = static_cast<Result*>(shared);
-  std::map<pid_t, size_t> running;
-  size_t next = 0;
+  auto* const results = shared_memory<Result>(works.size());
   Counters total;
-  bool stop = false;
-  while ((next < works.size() && !stop) || !running.empty()) {
-    if (next < works.size() && !stop && running.size() < jobs) {
-      std::fflush(nullptr);
-      const pid_t child = fork();
-      if (child == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);  // no run outlives the one who waits for it
-        alarm(3600);                       // one that hangs is a failure too
-        works[next](results[next]);
-        std::fflush(nullptr);
-        _exit(0);
-      }
-      running[child] = next++;
-      continue;
-    }
-    int status = 0;
-    const pid_t child = waitpid(-1, &status, 0);
-    const auto it = running.find(child);
-    if (it == running.end()) continue;
-    Result& result = results[it->second];
+  const auto body = [&](size_t i) {
+    alarm(3600);  // one that hangs is a failure too
+    works[i](results[i]);
+  };
+  const size_t begun = run_forked(works.size(), jobs, body, [&](size_t i, int status) {
+    Result& result = results[i];
     if (!result.finished) {
       result.failed = true;
       std::snprintf(result.text, sizeof result.text, "died after %llu images: %s", printable(result.counters.images),
                     WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "exit");
     }
     total.add(result.counters);
-    stop = enough && enough(total);
-    running.erase(it);
+    return !enough || !enough(total);
+  });
+  return {results, results + begun};
+}
+
+std::vector<Result> run_seeds(const Arguments& arguments, const std::function<void(uint64_t, Result&)>& run,
+                              const Enough& enough) {
+  std::vector<Work> works;
+  for (uint64_t seed = arguments.first_seed; seed <= arguments.last_seed; seed++) {
+    works.push_back([seed, &run](Result& result) { run(seed, result); });
   }
-  std::vector<Result> copy(results, results + next);
-  munmap(shared, bytes);
-  return copy;
+  return run_all(works, arguments.jobs, enough);
 }
 
 // ---- Printing ------------------------------------------------------------------------------------------------------------
@@ -128,6 +113,18 @@ void print_counters(const Counters& c, double seconds) {
     for (const uint64_t count : c.steps[i]) combinations += count != 0;
   }
   std::printf("\ncombinations of step and sync phase hit: %llu\n", n(combinations));
+}
+
+uint64_t sum_up(const std::vector<Result>& results, const Arguments& arguments, const Again& again, Counters* total) {
+  uint64_t failures = 0;
+  for (size_t i = 0; i < results.size(); i++) {
+    total->add(results[i].counters);
+    if (!results[i].failed) continue;
+    failures++;
+    std::printf("FAILED (build %s): %s\n  again: mmcb_power_cut %s\n", build_hash().c_str(), results[i].text,
+                again(std::to_string(arguments.first_seed + i)).c_str());
+  }
+  return failures;
 }
 
 namespace {

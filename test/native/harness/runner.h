@@ -43,6 +43,9 @@ using Work = std::function<void(Result&)>;
 // the results so far before another one is started; null: all of them are run.
 using Enough = std::function<bool(const Counters& total)>;
 std::vector<Result> run_all(const std::vector<Work>& works, unsigned jobs, const Enough& enough = nullptr);
+// The same for each seed that the arguments name.
+std::vector<Result> run_seeds(const Arguments& arguments, const std::function<void(uint64_t seed, Result&)>& run,
+                              const Enough& enough = nullptr);
 
 // Runs the seed, and says in `result` what came of it.
 void run_seed(uint64_t seed, const Profile& profile, uint64_t images, const std::string& dump, Result& result);
@@ -53,6 +56,11 @@ void report_failure(const Failure& failure, uint64_t seed, uint64_t steps, Step 
 
 // A number that is the same for the same executable only: it belongs to every seed that is told.
 std::string build_hash();
+
+// Adds up the results of seeds, and prints each failure, with the arguments that `again` has to see it again. Returns the
+// number of failures.
+using Again = std::function<std::string(const std::string& seed)>;
+uint64_t sum_up(const std::vector<Result>& results, const Arguments& arguments, const Again& again, Counters* total);
 
 void print_counters(const Counters& c, double seconds);
 // Steps that were never hit, and phases of a sync point in which no call was ever stopped. Prints and counts them.

@@ -94,6 +94,19 @@ struct Crash {
   Image image;
 };
 
+// The world stops here: a kill leaves what the process saw, a power cut what is on the disk by now.
+[[noreturn]] inline void stop_world(SimulatedDisk& disk, bool kill) {
+  Crash crash;
+  if (kill) {
+    crash.kind = Crash::Kind::kKill;
+    disk.live_image(&crash.image);
+  } else {
+    disk.make_image(&crash.image);
+  }
+  disk.die();
+  throw crash;
+}
+
 // Receives the engine's steps.
 class StepListener {
  public:
@@ -123,15 +136,6 @@ inline const char* name_of(Step step) {
 #undef MMCB_STEP_TEXT
   };
   return kNames[static_cast<size_t>(step)];
-}
-
-inline const char* name_of(Bug bug) {
-  static constexpr const char* kNames[] = {
-#define MMCB_BUG_TEXT(name) #name,
-      MMCB_BUG_LIST(MMCB_BUG_TEXT)
-#undef MMCB_BUG_TEXT
-  };
-  return kNames[static_cast<size_t>(bug)];
 }
 
 }  // namespace mmcb::harness

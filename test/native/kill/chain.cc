@@ -30,6 +30,22 @@ constexpr uint64_t kSomeCalls = 400;
 // However busy the machine is: a child does no more than this.
 constexpr uint64_t kMostCalls = 1200;
 
+// Whether a call that never returned is in the file. All of it or nothing: anything else makes difference() fail, whatever
+// is said here. `state`: before the call.
+bool is_there(const Call& call, const Contents& contents, const State& state) {
+  State after = state;
+  Oracle::apply(call.changes, &after);
+  for (const Change& change : call.changes) {
+    const auto found = std::find_if(contents.entries.begin(), contents.entries.end(),
+                                    [&](const Contents::Entry& e) { return e.name == change.name; });
+    const Contents::Entry* const entry = found == contents.entries.end() ? nullptr : &*found;
+    // One name that tells the states before and after apart is enough.
+    const bool as_after = is_as_in(after, change.name, contents, entry);
+    if (as_after != is_as_in(state, change.name, contents, entry)) return as_after;
+  }
+  return false;
+}
+
 }  // namespace
 
 void Tally::add(const Tally& other) {
@@ -166,13 +182,13 @@ void Chain::settle(const Contents& contents) {
     Lane& lane = shared_.lanes[i];
     const uint64_t returned = lane.returned.load();
     tally_.calls += returned - calls_[i];
-    for (; calls_[i] < returned; calls_[i]++) apply(call_at(i, calls_[i]), &state_);
+    for (; calls_[i] < returned; calls_[i]++) Oracle::apply(call_of(i, calls_[i]).changes, &state_);
     if (lane.started.load() != returned + 1) continue;
-    const Call call = call_at(i, returned);
+    const Call call = call_of(i, returned);
     in_flight++;
     tally_.in[static_cast<size_t>(call.type)]++;
     if (is_there(call, contents, state_)) {
-      apply(call, &state_);
+      Oracle::apply(call.changes, &state_);
       lane.returned = ++calls_[i];
       tally_.found_done++;
     } else {

@@ -10,9 +10,8 @@
 #include <string>
 
 #include "core/options.h"
-#include "harness/oracle.h"
+#include "harness/contents.h"
 #include "harness/random.h"
-#include "kill/calls.h"
 #include "kill/shared.h"
 
 namespace mmcb::harness::killing {

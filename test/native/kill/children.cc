@@ -13,7 +13,6 @@
 #include "core/store.h"
 #include "core/sync_machine.h"
 #include "harness/random.h"
-#include "kill/calls.h"
 #include "kill/fast_platform.h"
 
 namespace mmcb::harness::killing {
@@ -30,7 +29,7 @@ void make_next(Engine& engine, unsigned number, Shared& shared) {
   Lane& lane = shared.lanes[number];
   const uint64_t index = lane.returned.load();
   lane.started.store(index + 1);
-  make(engine, call_at(number, index));
+  must(make(engine, call_of(number, index)), "a call");
   lane.returned.store(index + 1);
   if (index >= lane.limit.load()) die_now();
 }

@@ -13,23 +13,18 @@
 // see it found.
 //
 // Exit code: 0 all is well; 1 a failure; 2 wrong use.
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
+#include <algorithm>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <map>
 #include <string>
-#include <thread>
 #include <vector>
 
+#include "harness/forked.h"
 #include "harness/world.h"
 #include "kill/chain.h"
+#include "support/seeded_bugs.h"
 
 namespace mmcb::harness::killing {
 
@@ -70,15 +65,6 @@ struct Result {
   bool ok = false;
 };
 
-template <typename T>
-T* shared_memory(size_t count) {
-  void* const at = mmap(nullptr, sizeof(T) * count, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (at == MAP_FAILED) die("no memory to share");
-  auto* const first = static_cast<T*>(at);
-  for (size_t i = 0; i < count; i++) new (first + i) T();
-  return first;
-}
-
 void run_chain(const Arguments& arguments, size_t index, const Setting& setting, uint64_t kills, Result& result) {
   const auto start = std::chrono::steady_clock::now();
   Chain chain(arguments.path + "." + std::to_string(index + 1), setting, arguments.seed * 1000 + index,
@@ -86,29 +72,6 @@ void run_chain(const Arguments& arguments, size_t index, const Setting& setting,
   chain.run(kills);
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   result.ok = true;
-}
-
-// Each chain in a process of its own, `jobs` at a time.
-void run_chains(const Arguments& arguments, const std::vector<size_t>& chosen, Result* results) {
-  unsigned running = 0;
-  for (size_t next = 0; next < chosen.size() || running > 0;) {
-    if (next < chosen.size() && running < arguments.jobs) {
-      const size_t index = chosen[next++];
-      const uint64_t kills = (arguments.kills + chosen.size() - 1) / chosen.size();
-      std::fflush(nullptr);
-      const pid_t child = ::fork();
-      if (child < 0) die("fork() failed");
-      if (child == 0) {
-        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-        run_chain(arguments, index, kSettings[index], kills, results[index]);
-        std::_Exit(0);
-      }
-      running++;
-      continue;
-    }
-    int status = 0;
-    if (::waitpid(-1, &status, 0) > 0) running--;  // what became of it stands in its result
-  }
 }
 
 void print(const char* name, const Tally& t, double seconds) {
@@ -123,15 +86,6 @@ void print(const char* name, const Tally& t, double seconds) {
       n(t.in_several), n(t.in[0]), n(t.in[1]), n(t.in[2]), n(t.found_done), n(t.while_opening), n(t.while_compacting),
       n(t.while_syncing), n(t.only_looked_at), n(t.closed_clean), n(t.calls), n(t.largest_file >> 10),
       n(t.largest_rest >> 10));
-}
-
-// The bit of a bug; 0 where there is none of this name.
-uint32_t bug_named(const std::string& name) {
-#define MMCB_BUG_BIT(bug) \
-  if (name == #bug) return 1u << static_cast<unsigned>(Bug::bug);
-  MMCB_BUG_LIST(MMCB_BUG_BIT)
-#undef MMCB_BUG_BIT
-  return 0;
 }
 
 // The steps after which children died; false where one that can be met was not.
@@ -163,7 +117,11 @@ int run(const Arguments& arguments) {
   }
   Result* const results = shared_memory<Result>(kCount);
   const auto start = std::chrono::steady_clock::now();
-  run_chains(arguments, chosen, results);
+  const uint64_t each = (arguments.kills + chosen.size() - 1) / std::max<size_t>(chosen.size(), 1);
+  run_forked(
+      chosen.size(), arguments.jobs,
+      [&](size_t i) { run_chain(arguments, chosen[i], kSettings[chosen[i]], each, results[chosen[i]]); },
+      [](size_t, int) { return true; });  // what became of it stands in its result
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   Tally total;
   uint64_t passed = 0;
@@ -198,9 +156,7 @@ int main(int count, char** values) {
       arguments.jobs = static_cast<unsigned>(std::strtoul(value, nullptr, 10));
     } else if (flag == "--only") {
       arguments.only = value;
-    } else if (flag == "--bug" && bug_named(value) != 0) {
-      mmcb::seeded_bugs |= bug_named(value);
-    } else {
+    } else if (flag != "--bug" || !mmcb::test::seed_bug(value)) {
       count = 0;
     }
   }

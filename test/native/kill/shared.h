@@ -10,6 +10,7 @@
 
 #include "core/status.h"
 #include "core/step.h"
+#include "harness/numbered_calls.h"
 
 namespace mmcb::harness::killing {
 
@@ -21,6 +22,8 @@ struct Lane {
 };
 
 inline constexpr unsigned kMaxLanes = 3;
+
+inline Call call_of(unsigned lane, uint64_t index) { return call_at({0, lane, kMaxLanes}, index); }
 
 struct Shared {
   Lane lanes[kMaxLanes];

@@ -12,7 +12,7 @@
 //       inside: three shell commands make the disk refuse what is written to the file, accept it again, and mount it
 //       afresh. FAIL finds a table for the device mapper in /run/table, for a disk of so many sectors at /dev/ubda.
 //
-// --bugs MASK switches seeded bugs on (core/step.h). Exit code: 0 all is well; 1 a failure; 2 wrong use.
+// --bug NAME switches a seeded bug on (core/step.h). Exit code: 0 all is well; 1 a failure; 2 wrong use.
 #include <fcntl.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
@@ -34,8 +34,10 @@
 #include "core/store.h"
 #include "core/sync_machine.h"
 #include "core/verify.h"
+#include "harness/numbered_calls.h"
 #include "harness/random.h"
-#include "real_kernel/calls.h"
+#include "real_kernel/prefix.h"
+#include "support/seeded_bugs.h"
 
 namespace mmcb::harness {
 namespace {
@@ -114,7 +116,7 @@ struct Acknowledgements {
   std::atomic<uint64_t> pending{0};
   for (uint64_t i = from;; i++) {
     if (i == begun) ack.say(Acknowledgements::kBegun, begun += kAhead);
-    must(make(store->engine(), call_at(seed, i)), "call " + std::to_string(i));
+    must(make(store->engine(), call_at({seed}, i)), "call " + std::to_string(i));
     if (random.one_in(100) && pending.load() < 4) {
       pending++;
       store->flush([&ack, &pending, n = i + 1](const Status& status) {
@@ -167,7 +169,7 @@ int check(const std::string& path, uint64_t seed, uint64_t least, uint64_t most)
   State state;
   const uint64_t n = check_open(*engine, seed, least, most, &state);
   // It works on: what is written now must be there after a clean close, and nothing else.
-  for (uint64_t i = n; i < n + 50; i++) must(make(*engine, call_at(seed, i)), "a call after recovery");
+  for (uint64_t i = n; i < n + 50; i++) must(make(*engine, call_at({seed}, i)), "a call after recovery");
   must(SyncMachine(*engine).run(true), "closing");
   engine.reset();
   must(Engine::open(posix_platform(), path, options, Progress(), &engine), "opening again");
@@ -237,14 +239,14 @@ void eio_round(const std::string& path, uint64_t seed, uint64_t sectors, uint64_
   must(Store::open(path, options, Progress(), &store), "Store::open()");
   uint64_t i = *calls;
   const uint64_t good = i + 20 + seed % 60;
-  for (; i < good; i++) must(make(store->engine(), call_at(1, i)), "a call");
+  for (; i < good; i++) must(make(store->engine(), call_at({1}, i)), "a call");
   must(store->flush(), "flush() on a healthy disk");
   const uint64_t durable = i;
   write_table(path, sectors);
   shell(commands[0]);
   // Compaction may ask for the sync that fails before we do.
   for (const uint64_t end = i + 1 + seed % 40; i < end; i++) {
-    const Status status = make(store->engine(), call_at(1, i));
+    const Status status = make(store->engine(), call_at({1}, i));
     if (status.code() == Code::kFailed) break;
     must(status, "a call");
   }
@@ -252,7 +254,7 @@ void eio_round(const std::string& path, uint64_t seed, uint64_t sectors, uint64_
   tally->failed_syncs++;
   // Poisoned for good, though the disk is well again and a second fdatasync would say so.
   shell(commands[1]);
-  if (make(store->engine(), call_at(1, i)).code() != Code::kFailed) die("a write was taken after a failed sync");
+  if (make(store->engine(), call_at({1}, i)).code() != Code::kFailed) die("a write was taken after a failed sync");
   if (store->flush().ok()) die("flush() succeeded after a failed sync");
   Contents contents;
   if (std::string wrong = read_contents(store->engine(), false, &contents); !wrong.empty()) die(wrong);
@@ -286,7 +288,7 @@ void eio_round(const std::string& path, uint64_t seed, uint64_t sectors, uint64_
     die("the page cache was trusted after a failed sync");
   }
   tally->newest_not_on_disk += n < i;
-  for (uint64_t more = n; more < n + 20; more++) must(make(*engine, call_at(1, more)), "a call after recovery");
+  for (uint64_t more = n; more < n + 20; more++) must(make(*engine, call_at({1}, more)), "a call after recovery");
   must(SyncMachine(*engine).run(true), "closing");
   *calls = n + 20;
 }
@@ -315,7 +317,7 @@ int eio(const std::string& path, uint64_t seed, uint64_t rounds, uint64_t sector
 int wrong_use() {
   std::fprintf(stderr,
                "use: mmcb_real_kernel write FILE SEED FROM --ack PATH [--ack-in PATH] | check FILE SEED LEAST MOST | "
-               "eio FILE SEED ROUNDS SECTORS FAIL HEAL REMOUNT   [--bugs MASK]\n");
+               "eio FILE SEED ROUNDS SECTORS FAIL HEAL REMOUNT   [--bug NAME]\n");
   return 2;
 }
 
@@ -333,9 +335,7 @@ int main(int count, char** values) {
       ack.open_outside(values[i]);
     } else if (flag == "--ack-in") {
       ack.open_inside(values[i]);
-    } else if (flag == "--bugs") {
-      seeded_bugs = static_cast<uint32_t>(std::strtoul(values[i], nullptr, 10));
-    } else {
+    } else if (flag != "--bug" || !test::seed_bug(values[i])) {
       return wrong_use();
     }
   }

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@
 #include "core/platform/posix_platform.h"
 #include "core/sync_machine.h"
 #include "core/verify.h"
+#include "support/reader.h"
 
 namespace mmcb::test {
 
@@ -120,7 +122,7 @@ class EngineUnderTest {
     for (;;) {
       uint64_t size = 0;
       const MutableBytes target(reinterpret_cast<std::byte*>(text.data()), text.size());
-      const Status status = engine_->read(*pin_, resolve(name), target, &size);
+      const Status status = engine_->read(*reader_, resolve(name), target, &size);
       if (!status.ok()) return std::string("<") + code_name(status.code()) + ">";
       const bool fitted = size <= text.size();
       text.resize(size);
@@ -139,11 +141,10 @@ class EngineUnderTest {
       std::fprintf(stderr, "%s: %s %s\n", path_.c_str(), code_name(status.code()), status.message().c_str());
       std::abort();
     }
-    pin_ = engine_->pins().add_reader();
+    reader_.emplace(*engine_);
   }
   void drop() {
-    if (engine_ == nullptr) return;
-    engine_->pins().remove_reader(pin_);
+    reader_.reset();
     engine_.reset();
   }
   void close() {
@@ -157,7 +158,7 @@ class EngineUnderTest {
   const std::string path_;
   const Options options_;
   std::unique_ptr<Engine> engine_;
-  ReaderPin* pin_ = nullptr;
+  std::optional<Reader> reader_;
 };
 
 }  // namespace mmcb::test

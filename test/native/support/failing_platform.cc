@@ -17,6 +17,23 @@ const char* name_of(SystemCall call) {
   return kNames[static_cast<size_t>(call)] + 1;
 }
 
+std::vector<int> errors_of(SystemCall call) {
+  switch (call) {
+    case SystemCall::kOpen: return {EMFILE, EACCES, EIO, ENOSPC};
+    case SystemCall::kLock: return {EWOULDBLOCK, ENOLCK};
+    case SystemCall::kAllocate: return {ENOSPC, EIO, EDQUOT, EFBIG};
+    case SystemCall::kPunchHole: return {EIO, ENOSPC};
+    case SystemCall::kSync: return {EIO, ENOSPC, EDQUOT};
+    case SystemCall::kMap: return {ENOMEM, EIO};
+    case SystemCall::kRename: return {EIO, ENOSPC};
+    case SystemCall::kUnmap:
+    case SystemCall::kReserve:
+    case SystemCall::kCommit: return {ENOMEM};
+    case SystemCall::kStartThread: return {EAGAIN};
+    default: return {EIO};
+  }
+}
+
 Code Fault::code() const {
   switch (call) {
     case SystemCall::kUnmap:
@@ -57,48 +74,43 @@ Status Faults::run(SystemCall call, Body&& body) {
   return describe(fault_.code(), fault_.error, "injected fault: ", name_of(call), " ", fault_.nth);
 }
 
-class FailingFile final : public File {
+class FailingFile final : public ForwardingFile {
  public:
   FailingFile(FailingPlatform& platform, std::unique_ptr<File> real)
-      : platform_(platform), faults_(platform.faults_), real_(std::move(real)) {
+      : ForwardingFile(std::move(real)), platform_(platform), faults_(platform.faults_) {
     faults_.files_++;
   }
   ~FailingFile() override { faults_.files_--; }
 
-  FileIdentity identity() const override { return real_->identity(); }
-  bool is_volatile() const override { return real_->is_volatile(); }
   Status lock(LockMode mode) override {
-    return faults_.run(SystemCall::kLock, [&] { return real_->lock(mode); });
+    return faults_.run(SystemCall::kLock, [&] { return ForwardingFile::lock(mode); });
   }
   Status size(uint64_t* bytes) override {
-    return faults_.run(SystemCall::kSize, [&] { return real_->size(bytes); });
+    return faults_.run(SystemCall::kSize, [&] { return ForwardingFile::size(bytes); });
   }
   Status allocate(uint64_t offset, uint64_t length) override {
-    return faults_.run(SystemCall::kAllocate, [&] { return real_->allocate(offset, length); });
+    return faults_.run(SystemCall::kAllocate, [&] { return ForwardingFile::allocate(offset, length); });
   }
   Status truncate(uint64_t length) override {
-    return faults_.run(SystemCall::kTruncate, [&] { return real_->truncate(length); });
+    return faults_.run(SystemCall::kTruncate, [&] { return ForwardingFile::truncate(length); });
   }
   Status punch_hole(uint64_t offset, uint64_t length) override {
-    return faults_.run(SystemCall::kPunchHole, [&] { return real_->punch_hole(offset, length); });
+    return faults_.run(SystemCall::kPunchHole, [&] { return ForwardingFile::punch_hole(offset, length); });
   }
   Status sync() override {
-    return faults_.run(SystemCall::kSync, [&] { return platform_.skipping_syncs_ ? Status() : real_->sync(); });
+    return faults_.run(SystemCall::kSync,
+                       [&] { return platform_.skipping_syncs_ ? Status() : ForwardingFile::sync(); });
   }
   Status map(std::byte* base, uint64_t offset, uint64_t length, MapMode mode) override {
-    return faults_.run(SystemCall::kMap, [&] { return real_->map(base, offset, length, mode); });
+    return faults_.run(SystemCall::kMap, [&] { return ForwardingFile::map(base, offset, length, mode); });
   }
   Status unmap(std::byte* base, uint64_t offset, uint64_t length) override {
-    return faults_.run(SystemCall::kUnmap, [&] { return real_->unmap(base, offset, length); });
-  }
-  void populate(std::byte* base, uint64_t offset, uint64_t length, Populate how) override {
-    real_->populate(base, offset, length, how);
+    return faults_.run(SystemCall::kUnmap, [&] { return ForwardingFile::unmap(base, offset, length); });
   }
 
  private:
   FailingPlatform& platform_;
   Faults& faults_;
-  std::unique_ptr<File> real_;
 };
 
 class FailingThread final : public Thread {
@@ -116,9 +128,20 @@ class FailingThread final : public Thread {
   std::unique_ptr<Thread> real_;
 };
 
+void FailingPlatform::fail(SystemCall call, uint64_t nth) {
+  faults_.arm({call, nth, false, false, errors_of(call).front()});
+  if (!always_) always_.emplace(faults_);
+}
+
+bool FailingPlatform::withdraw() {
+  const bool still_to_come = faults_.hits() == 0;
+  faults_.disarm();
+  return still_to_come;
+}
+
 Status FailingPlatform::open(const std::string& path, OpenMode mode, std::unique_ptr<File>* file) {
   std::unique_ptr<File> real;
-  MMCB_TRY(faults_.run(SystemCall::kOpen, [&] { return real_.open(path, mode, &real); }));
+  MMCB_TRY(faults_.run(SystemCall::kOpen, [&] { return ForwardingPlatform::open(path, mode, &real); }));
   const MemoryFaults::Exempt exempt;
   *file = std::make_unique<FailingFile>(*this, std::move(real));
   return Status();
@@ -126,38 +149,38 @@ Status FailingPlatform::open(const std::string& path, OpenMode mode, std::unique
 
 Status FailingPlatform::sync_directory_of(const std::string& path) {
   return faults_.run(SystemCall::kSyncDirectory,
-                     [&] { return skipping_syncs_ ? Status() : real_.sync_directory_of(path); });
+                     [&] { return skipping_syncs_ ? Status() : ForwardingPlatform::sync_directory_of(path); });
 }
 
 Status FailingPlatform::rename(const std::string& from, const std::string& to) {
-  return faults_.run(SystemCall::kRename, [&] { return real_.rename(from, to); });
+  return faults_.run(SystemCall::kRename, [&] { return ForwardingPlatform::rename(from, to); });
 }
 
 Status FailingPlatform::remove(const std::string& path) {
-  return faults_.run(SystemCall::kRemove, [&] { return real_.remove(path); });
+  return faults_.run(SystemCall::kRemove, [&] { return ForwardingPlatform::remove(path); });
 }
 
 Status FailingPlatform::reserve(uint64_t length, std::byte** base) {
   return faults_.run(SystemCall::kReserve, [&] {
-    MMCB_TRY(real_.reserve(length, base));
+    MMCB_TRY(ForwardingPlatform::reserve(length, base));
     faults_.reservations_++;
     return Status();
   });
 }
 
 Status FailingPlatform::commit(std::byte* address, uint64_t length, bool huge) {
-  return faults_.run(SystemCall::kCommit, [&] { return real_.commit(address, length, huge); });
+  return faults_.run(SystemCall::kCommit, [&] { return ForwardingPlatform::commit(address, length, huge); });
 }
 
 void FailingPlatform::release(std::byte* base, uint64_t length) {
   if (base != nullptr) faults_.reservations_--;
-  real_.release(base, length);
+  ForwardingPlatform::release(base, length);
 }
 
 Status FailingPlatform::start_thread(std::function<void()> body, std::unique_ptr<Thread>* thread) {
   return faults_.run(SystemCall::kStartThread, [&] {
     std::unique_ptr<Thread> real;
-    MMCB_TRY(real_.start_thread(std::move(body), &real));
+    MMCB_TRY(ForwardingPlatform::start_thread(std::move(body), &real));
     const MemoryFaults::Exempt exempt;
     *thread = std::make_unique<FailingThread>(faults_, std::move(real));
     return Status();
@@ -165,7 +188,7 @@ Status FailingPlatform::start_thread(std::function<void()> body, std::unique_ptr
 }
 
 Uuid FailingPlatform::boot_id() {
-  if (boot_ == 0) return real_.boot_id();
+  if (boot_ == 0) return ForwardingPlatform::boot_id();
   Uuid id{};
   id.fill(boot_);
   return id;
@@ -178,7 +201,7 @@ void FailingPlatform::set_seed(uint64_t seed) {
 }
 
 void FailingPlatform::random(void* target, size_t length) {
-  if (!seeded_) return real_.random(target, length);
+  if (!seeded_) return ForwardingPlatform::random(target, length);
   const std::lock_guard guard(random_mutex_);
   auto* at = static_cast<unsigned char*>(target);
   for (size_t i = 0; i < length; i++) at[i] = static_cast<unsigned char>(random_());

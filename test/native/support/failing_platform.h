@@ -12,10 +12,12 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <string>
+#include <vector>
 
-#include "core/platform/platform.h"
+#include "support/forwarding_platform.h"
 
 namespace mmcb::test {
 
@@ -46,6 +48,8 @@ enum class SystemCall : uint8_t {
 inline constexpr size_t kSystemCalls = static_cast<size_t>(SystemCall::kCount);
 
 const char* name_of(SystemCall call);
+// How a call fails: errno, the likeliest first.
+std::vector<int> errors_of(SystemCall call);
 
 struct Fault {
   SystemCall call = SystemCall::kSync;
@@ -106,9 +110,15 @@ class Faults {
   std::atomic<int64_t> threads_{0};
 };
 
-class FailingPlatform final : public Platform {
+class FailingPlatform final : public ForwardingPlatform {
  public:
-  FailingPlatform(Platform& real, Faults& faults) : real_(real), faults_(faults) {}
+  explicit FailingPlatform(Platform& real = posix_platform()) : ForwardingPlatform(real) {}
+
+  Faults& faults() { return faults_; }
+  // For tests of one failure: the n-th call from now on fails, once, as it likeliest does.
+  void fail(SystemCall call, uint64_t nth = 1);
+  // True when it has not come yet; it does not come any more.
+  bool withdraw();
 
   // Another number is another boot of the machine; 0: what the real platform says.
   void set_boot(uint8_t boot) { boot_ = boot; }
@@ -123,20 +133,16 @@ class FailingPlatform final : public Platform {
   Status remove(const std::string& path) override;
   Status reserve(uint64_t length, std::byte** base) override;
   Status commit(std::byte* address, uint64_t length, bool huge) override;
-  void discard(std::byte* address, uint64_t length) override { real_.discard(address, length); }
   void release(std::byte* base, uint64_t length) override;
   Status start_thread(std::function<void()> body, std::unique_ptr<Thread>* thread) override;
   Uuid boot_id() override;
   void random(void* target, size_t length) override;
-  uint64_t wall_clock_ms() override { return real_.wall_clock_ms(); }
-  uint64_t monotonic_ns() override { return real_.monotonic_ns(); }
-  size_t page_size() override { return real_.page_size(); }
 
  private:
   friend class FailingFile;
 
-  Platform& real_;
-  Faults& faults_;
+  Faults faults_;
+  std::optional<Faults::Scope> always_;
   std::atomic<bool> skipping_syncs_{false};
   uint8_t boot_ = 0;
   std::mutex random_mutex_;

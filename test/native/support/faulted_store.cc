@@ -32,8 +32,8 @@ Status compact_engine(Engine& engine) {
 
 }  // namespace
 
-FaultedStore::FaultedStore(FailingPlatform& platform, Faults& faults, std::string path, Options options)
-    : platform_(platform), faults_(faults), path_(std::move(path)), options_(options) {
+FaultedStore::FaultedStore(FailingPlatform& platform, std::string path, Options options)
+    : platform_(platform), faults_(platform.faults()), path_(std::move(path)), options_(options) {
   platform_.set_boot(boot_);
 }
 

@@ -35,7 +35,7 @@ class FaultedStore {
     bool operator==(const Contents&) const = default;
   };
 
-  FaultedStore(FailingPlatform& platform, Faults& faults, std::string path, Options options);
+  FaultedStore(FailingPlatform& platform, std::string path, Options options);
   ~FaultedStore();
   FaultedStore(const FaultedStore&) = delete;
   FaultedStore& operator=(const FaultedStore&) = delete;

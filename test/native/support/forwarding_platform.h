@@ -1,8 +1,10 @@
-// ForwardingFile and ForwardingPlatform: the real ones behind one more step, for tests that change a call or two.
+// ForwardingFile and ForwardingPlatform: others behind one more step, for tests that change a call or two. Every call is passed
+// on, also those that have a default.
 //
 // Thread safety: as Platform.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -17,11 +19,16 @@ class ForwardingFile : public File {
 
   FileIdentity identity() const override { return file_->identity(); }
   bool is_volatile() const override { return file_->is_volatile(); }
+  const std::atomic<bool>& lost() const override { return file_->lost(); }
+  void give_up() override { file_->give_up(); }
+  Status check() override { return file_->check(); }
+  bool is_deleted() override { return file_->is_deleted(); }
   Status lock(LockMode mode) override { return file_->lock(mode); }
   Status size(uint64_t* bytes) override { return file_->size(bytes); }
   Status allocate(uint64_t offset, uint64_t length) override { return file_->allocate(offset, length); }
   Status truncate(uint64_t length) override { return file_->truncate(length); }
   Status punch_hole(uint64_t offset, uint64_t length) override { return file_->punch_hole(offset, length); }
+  bool is_untouchable_hole(uint64_t offset) override { return file_->is_untouchable_hole(offset); }
   Status sync() override { return file_->sync(); }
   Status map(std::byte* base, uint64_t offset, uint64_t length, MapMode mode) override {
     return file_->map(base, offset, length, mode);
@@ -39,26 +46,29 @@ class ForwardingFile : public File {
 
 class ForwardingPlatform : public Platform {
  public:
+  explicit ForwardingPlatform(Platform& real = posix_platform()) : real_(real) {}
+
   Status open(const std::string& path, OpenMode mode, std::unique_ptr<File>* file) override {
-    return posix_platform().open(path, mode, file);
+    return real_.open(path, mode, file);
   }
-  Status sync_directory_of(const std::string& path) override { return posix_platform().sync_directory_of(path); }
-  Status rename(const std::string& from, const std::string& to) override { return posix_platform().rename(from, to); }
-  Status remove(const std::string& path) override { return posix_platform().remove(path); }
-  Status reserve(uint64_t length, std::byte** base) override { return posix_platform().reserve(length, base); }
-  Status commit(std::byte* address, uint64_t length, bool huge) override {
-    return posix_platform().commit(address, length, huge);
-  }
-  void discard(std::byte* address, uint64_t length) override { posix_platform().discard(address, length); }
-  void release(std::byte* base, uint64_t length) override { posix_platform().release(base, length); }
+  Status sync_directory_of(const std::string& path) override { return real_.sync_directory_of(path); }
+  Status rename(const std::string& from, const std::string& to) override { return real_.rename(from, to); }
+  Status remove(const std::string& path) override { return real_.remove(path); }
+  Status reserve(uint64_t length, std::byte** base) override { return real_.reserve(length, base); }
+  Status commit(std::byte* address, uint64_t length, bool huge) override { return real_.commit(address, length, huge); }
+  void discard(std::byte* address, uint64_t length) override { real_.discard(address, length); }
+  void release(std::byte* base, uint64_t length) override { real_.release(base, length); }
   Status start_thread(std::function<void()> body, std::unique_ptr<Thread>* thread) override {
-    return posix_platform().start_thread(std::move(body), thread);
+    return real_.start_thread(std::move(body), thread);
   }
-  Uuid boot_id() override { return posix_platform().boot_id(); }
-  void random(void* target, size_t length) override { posix_platform().random(target, length); }
-  uint64_t wall_clock_ms() override { return posix_platform().wall_clock_ms(); }
-  uint64_t monotonic_ns() override { return posix_platform().monotonic_ns(); }
-  size_t page_size() override { return posix_platform().page_size(); }
+  Uuid boot_id() override { return real_.boot_id(); }
+  void random(void* target, size_t length) override { real_.random(target, length); }
+  uint64_t wall_clock_ms() override { return real_.wall_clock_ms(); }
+  uint64_t monotonic_ns() override { return real_.monotonic_ns(); }
+  size_t page_size() override { return real_.page_size(); }
+
+ private:
+  Platform& real_;
 };
 
 }  // namespace mmcb::test
