@@ -28,7 +28,7 @@ inline bool is_loss(const Status& status) {
 
 // An engine with entries of every kind, all of which can be told by their names.
 struct Filled {
-  explicit Filled(const std::string& path, Durability durability = Durability::kInterval) : path(path) {
+  explicit Filled(const std::string& its_path, Durability durability = Durability::kInterval) : path(its_path) {
     Options options = small_options();
     options.durability = durability;
     store = std::make_unique<EngineUnderTest>(path, options);

@@ -17,7 +17,7 @@ inline const uint64_t kSystemPage = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE
 
 // A file with its mapping. The file goes before the address space, as in Volume.
 struct MappedFile {
-  MappedFile(const std::string& path, uint64_t length, MapMode mode = MapMode::kShared) : path(path) {
+  MappedFile(const std::string& its_path, uint64_t length, MapMode mode = MapMode::kShared) : path(its_path) {
     const bool shared = mode == MapMode::kShared;
     ok = posix_platform().open(path, shared ? OpenMode::kReadWrite : OpenMode::kReadOnly, &file).ok() &&
          posix_platform().reserve(kReserved, &base).ok() && (!shared || file->allocate(0, length).ok()) &&
