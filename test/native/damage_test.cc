@@ -275,7 +275,8 @@ void check_salvage(const Sample& sample, Ending ending, uint64_t sector, Simulat
     REQUIRE_MESSAGE(opened.status.ok(), opened.status.message());
     const RecoveryReport& report = opened.engine->recovery();
     const bool back_to_before = !holds_exactly(opened, sample.entries) && holds_exactly(opened, sample.entries_before);
-    for (const auto& [address, entry] : sample.entries) {
+    for (const auto& [address, found] : sample.entries) {
+      const auto& entry = found;  // CAPTURE is a lambda, and clang 14 lets none capture a binding
       const std::string value = read(opened, address);
       if (value == entry.value) continue;
       if (back_to_before && (report.quarantined != 0 || report.status == RecoveryStatus::kRolledBack)) continue;
