@@ -100,8 +100,6 @@ class Recovery final : private WalkInterrupt {
   Status apply();
   void apply_to_segment(uint32_t index);
   void void_header(uint32_t index);
-  Status apply_to_unused();
-  Status sync_data();
   void apply_to_entry(uint32_t index, uint64_t run_end, const WalkedEntry& entry);
   void remember_damage();
 

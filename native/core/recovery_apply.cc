@@ -86,18 +86,14 @@ void Recovery::apply_to_segment(uint32_t index) {
     store64(trailer_at, trailer);
     MMCB_STEP(kRecoveryScrubbed);
   }
-  Refused refused;
-  WalkEnd end = walk_run(context_, index, header, ~0ull, [&](const WalkedEntry& entry) {
+  const WalkEnd end = walk_run(context_, index, header, ~0ull, [&](const WalkedEntry& entry) {
     apply_to_entry(index, run_end, entry);
-    if (entry.header.epoch <= limit_) return true;
-    refused.add(entry, e.segments_.offset_of(index));
-    return false;
+    return entry.header.epoch <= limit_;
   });
-  refused.keep_place(&end);
   // A power cut can leave the header of an entry that was written after E on the disk, and not all of its data: no entry,
   // today. But what is appended here next may be the same data again, in the same place (compaction does just that), and a
   // power cut under it could then complete the old header, of an epoch that counts as durable by then. So it has to go.
-  // Only behind the last whole entry: nothing before it is written again.
+  // Only behind the last entry that stays: nothing before it is written again. Between those that go there may be more.
   if (header.run_length != 1 || MMCB_BUG(kTornLeftoversKept)) return;
   find_torn(index, end.used, end.ordinals, [&](uint64_t torn) {
     store32(e.volume_.at(torn), 0);
@@ -150,6 +146,8 @@ Status Recovery::apply() {
     if (progress_) (void)progress_("apply", i, segments);
     apply_to_segment(i);
   }
+  // Before the superblock: a trailer that was not asked this time, because power was lost, would be asked by the next opening.
+  e.segments_.void_unused_trailers();
   if (progress_) (void)progress_("apply", segments, segments);
   e.journal_.clear();
   // After a salvage the digest stays wrong until the new superblock is there: should the power fail now, the next opening
@@ -170,8 +168,11 @@ Status Recovery::apply() {
       e.recovery_.quarantined == 0) {
     // E still holds: the next sync point comes in its time. But the process may have died between storing the superblock
     // that says E and syncing it, and then the disk still has the one before, whose space must not be used again.
-    MMCB_TRY(sync_data());
-    MMCB_TRY(apply_to_unused());
+    if (Status synced = e.volume_.sync(); !synced.ok()) {
+      e.poison(synced);
+      return synced;
+    }
+    MMCB_STEP(kRecoverySynced);
     e.note_change();
     e.release_space();
     return Status();
@@ -186,17 +187,6 @@ Status Recovery::apply() {
   }
   if (status == RecoveryStatus::kSalvaged) settle_digest();
   MMCB_STEP(kRecoveryPublished);
-  return apply_to_unused();
-}
-
-Status Recovery::apply_to_unused() { return engine_.segments_.void_unused_trailers() ? sync_data() : Status(); }
-
-Status Recovery::sync_data() {
-  if (Status synced = engine_.volume_.sync(); !synced.ok()) {
-    engine_.poison(synced);
-    return synced;
-  }
-  MMCB_STEP(kRecoverySynced);
   return Status();
 }
 

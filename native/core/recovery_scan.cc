@@ -142,9 +142,9 @@ Status Recovery::scan_segment(uint32_t index, const SegmentHeader& header, const
       },
       [&](const WalkGap& gap) { examine(index, header, gap, false); });
   if (aborted_) return status;
-  refused.keep_place(&end);
   if (header.run_length == 1 && !MMCB_BUG(kTornLeftoversKept))
     find_torn(index, end.used, end.ordinals, [&](uint64_t) { needs_apply(index); });
+  refused.keep_place(&end);
   examine_tail(index, header, end);
   e.segments_.rebuild_used(index, header, end.used, end.ordinals);
   // Damaged bytes stay where they are until the file is closed, for whoever wants to look at them.

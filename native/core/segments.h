@@ -143,10 +143,8 @@ class Segments {
   // What is not in use any more, but whose header may stand for other free segments, too.
   void rebuild_freed(uint32_t segment, const SegmentHeader& header);
   void rebuild_finish();
-  // Voids the trailers of all that is free or has ended, which a crash may have left. True: there were such, and a sync has
-  // to follow before space is used again. Precondition: the state decided on is on the disk, for what is free now may be
-  // data in the one before.
-  bool void_unused_trailers();
+  // Voids the trailers of all that is free or has ended, which a crash may have left.
+  void void_unused_trailers();
 
   // Totals over all segments, for stats() and policies.
   struct Totals {
@@ -184,7 +182,7 @@ class Segments {
   Status grow(uint32_t segments);
   uint32_t reserve_size() const;
   void write_header(uint32_t segment, uint32_t run_length, uint64_t epoch);
-  bool void_trailer(uint32_t first);
+  void void_trailer(uint32_t first);
   void free_run(uint32_t first);
   // Grows file and tables by so many segments, or changes nothing.
   Status add_segments(uint64_t number);

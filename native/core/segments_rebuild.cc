@@ -44,14 +44,12 @@ void Segments::rebuild_ended(uint32_t segment, const SegmentHeader& header, uint
   ended_count_ += header.run_length;
 }
 
-bool Segments::void_unused_trailers() {
-  bool stored = false;
+void Segments::void_unused_trailers() {
   for (uint32_t i = 0; i < count(); i++) {
     const Segment::State state = segments_[i].state;
     if (state != Segment::State::kFree && state != Segment::State::kEnded) continue;
-    if (!volume_.file().is_untouchable_hole(offset_of(i)) && void_trailer(i)) stored = true;
+    if (!volume_.file().is_untouchable_hole(offset_of(i))) void_trailer(i);
   }
-  return stored;
 }
 
 void Segments::rebuild_finish() {

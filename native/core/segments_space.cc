@@ -230,14 +230,14 @@ void Segments::end(uint32_t segment, uint64_t epoch, bool marked) {
 
 // Becomes durable with the end itself, so before the space is used again: whatever then happens to the header, nothing speaks
 // for what was in here. Should the end be undone, recovery writes the trailer anew.
-bool Segments::void_trailer(uint32_t first) {
+void Segments::void_trailer(uint32_t first) {
   std::byte* const trailer = volume_.at(end_of(first) - kSegmentTrailerSize);
   uint32_t ignored;
-  if (!decode_trailer(load64(trailer), seed_, first + segments_[first].run_length - 1, &ignored)) return false;
-  if (MMCB_BUG(kTrailerKept)) return false;
+  // What is no trailer may be data, in a segment that was part of a run.
+  if (!decode_trailer(load64(trailer), seed_, first + segments_[first].run_length - 1, &ignored)) return;
+  if (MMCB_BUG(kTrailerKept)) return;
   store64(trailer, 0);
   MMCB_STEP(kTrailerVoided);
-  return true;
 }
 
 void Segments::free_run(uint32_t first) {
