@@ -76,7 +76,13 @@ Status Recovery::scan(Reading reading) {
       continue;
     }
     const bool ended = mark.valid && mark.end_epoch != 0 && mark.end_epoch <= limit_;
-    if (!ended && header.run_length > 1 && !MMCB_BUG(kOutlivedRunKept) && !settle_run(i, header)) {
+    // Emptied after E: a power cut before the next sync point would still need it. (Not so what was emptied up to E, or in
+    // process mode, whose header may stand for a run of which other segments are in use again. That E itself is on the disk,
+    // apply() sees to, before anything is used again.)
+    const bool process_mode = e.overwrites_durable() || (superblock_.flags & kFlagProcessMode) != 0;
+    const bool held = ended && reading == Reading::kNewest && mark.end_epoch > superblock_.durable_epoch && !process_mode &&
+                      !MMCB_BUG(kKillRecoveryFreesHeld);
+    if ((!ended || held) && header.run_length > 1 && !MMCB_BUG(kOutlivedRunKept) && !settle_run(i, header)) {
       i++;
       continue;
     }
@@ -84,11 +90,7 @@ Status Recovery::scan(Reading reading) {
       MMCB_TRY(scan_segment(i, header, mark, rebuilt));
       if (aborted_) return Status(Code::kAborted);
       i += header.run_length;
-    } else if (reading == Reading::kNewest && mark.end_epoch > superblock_.durable_epoch && !e.overwrites_durable() &&
-               !MMCB_BUG(kKillRecoveryFreesHeld)) {
-      // Emptied after E: a power cut before the next sync point would still need it. (Not so what was emptied up to E,
-      // whose header may stand for a run of which other segments are in use again. That E itself is on the disk, apply()
-      // sees to, before anything is used again.)
+    } else if (held) {
       e.segments_.rebuild_ended(i, header, mark.end_epoch);
       i += header.run_length;
     } else {
