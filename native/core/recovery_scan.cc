@@ -80,8 +80,8 @@ Status Recovery::scan(Reading reading) {
     // process mode, whose header may stand for a run of which other segments are in use again. That E itself is on the disk,
     // apply() sees to, before anything is used again.)
     const bool process_mode = e.overwrites_durable() || (superblock_.flags & kFlagProcessMode) != 0;
-    const bool held = ended && reading == Reading::kNewest && mark.end_epoch > superblock_.durable_epoch && !process_mode &&
-                      !MMCB_BUG(kKillRecoveryFreesHeld);
+    const bool held = ended && reading == Reading::kNewest && mark.end_epoch > superblock_.durable_epoch &&
+                      !process_mode && !MMCB_BUG(kKillRecoveryFreesHeld);
     if ((!ended || held) && header.run_length > 1 && !MMCB_BUG(kOutlivedRunKept) && !settle_run(i, header)) {
       i++;
       continue;
