@@ -13,17 +13,12 @@
 #include "core/stores.h"
 #include "support/engine_fixture.h"
 #include "support/failing_platform.h"
+#include "support/power_cut_file.h"
 
 using namespace mmcb;
 using namespace mmcb::test;
 
 namespace {
-
-// Does not say which boot this is.
-class ForgetfulPlatform final : public ForwardingPlatform {
- public:
-  Uuid boot_id() override { return Uuid{}; }
-};
 
 std::byte* at(std::string& file, uint64_t offset) { return reinterpret_cast<std::byte*>(file.data()) + offset; }
 
@@ -40,12 +35,6 @@ void edit_superblock(std::string& file, uint64_t offset, Edit&& edit) {
 template <typename Edit>
 void edit_superblocks(std::string& file, Edit&& edit) {
   for (const uint64_t offset : kSuperblockOffset) edit_superblock(file, offset, edit);
-}
-
-// Writes into the file in place: it keeps its inode, which recovery looks at.
-void put(const std::string& path, const std::string& contents) {
-  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
-  file << contents;
 }
 
 struct Case {
@@ -307,50 +296,6 @@ TEST_CASE("a killed file goes on under either durability, and can be looked at w
   CHECK(c.engine->recovery().status == RecoveryStatus::kReplayed);
   CHECK(c.engine->count(KindFilter::kAll) == 600);
   CHECK(c.engine->add(bytes("x"), &c.addresses[0]).ok());
-}
-
-TEST_CASE("after a power cut in durability 'process', a run that has ended hides nothing in its other segments") {
-  for (const Durability next : {Durability::kProcess, Durability::kInterval}) {
-    CAPTURE(static_cast<int>(next));
-    const TemporaryFolder folder;
-    const std::string path = folder.path("a.mmcb");
-    Options options = small_options();
-    options.durability = Durability::kProcess;
-    std::vector<Address> kept;
-    {
-      EngineUnderTest store(path, options);
-      Address wide;
-      REQUIRE(store->add(bytes(random_text(2 * kMinSegmentSize, 1)), &wide).ok());
-      EntryInfo info;
-      REQUIRE(store->info(wide, &info).ok());
-      const uint64_t run = info.offset - kSegmentHeaderSize;
-      REQUIRE(store.sync().ok());
-      REQUIRE(store->remove(wide).ok());
-      const std::string header = read_file(path).substr(run, kPage);
-      for (int i = 0; i < 45; i++) {
-        Address address;
-        REQUIRE(store->add(bytes(random_text(1000, i)), &address).ok());
-        REQUIRE(store->info(address, &info).ok());
-        if (info.offset > run + kMinSegmentSize && info.offset < run + 3 * kMinSegmentSize) kept.push_back(address);
-      }
-      store.kill();
-      // All has reached the disk but the first page of what was the run.
-      std::string file = read_file(path);
-      file.replace(run, kPage, header);
-      put(path, file);
-    }
-    REQUIRE(kept.size() > 20);
-    options.durability = next;
-    ForgetfulPlatform platform;
-    std::unique_ptr<Engine> engine;
-    REQUIRE(Engine::open(platform, path, options, nullptr, &engine).ok());
-    CHECK(engine->recovery().status == RecoveryStatus::kSalvaged);
-    for (const Address address : kept) {
-      EntryInfo info;
-      CHECK(engine->info(address, &info).ok());
-    }
-    engine.reset();  // before its platform goes
-  }
 }
 
 TEST_CASE("a file at the end of its epochs is not opened for writing") {
