@@ -260,6 +260,7 @@ Status Recovery::take_live(uint32_t segment, const WalkedEntry& entry) {
       const EntryHeader old = decode_entry_header(context_.base + rival);
       if (old.epoch > h.epoch) {
         needs_apply(segment);
+        if (other != 0) e.slots_.release(present);  // what was there is dropped already, and does not resolve any more
         return e.slots_.note_dead(h.address());
       }
       drop_live(old, rival);
