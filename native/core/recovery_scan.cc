@@ -162,14 +162,18 @@ Status Recovery::scan_segment(uint32_t index, const SegmentHeader& header, const
 bool Recovery::settle_run(uint32_t first, const SegmentHeader& run) {
   const Segments& segments = engine_.segments_;
   uint64_t data_end = 0;  // what the entry's data covers is data, whatever it looks like
-  walk_run(context_, first, run, ~0ull, [&](const WalkedEntry& entry) {
-    data_end = entry.offset + EntryHeader::kSize + entry.header.key_size + entry.header.data_size;
-  });
+  bool walked = false;    // only where there is anything: a walk reads all of the data
   bool is_outlived = false;
   for (uint32_t i = first + 1; i < first + run.run_length; i++) {
     SegmentHeader header;
     Mark mark;
-    if (segments.offset_of(i) < data_end || !read_segment(context_, i, segments.count(), &header, &mark)) continue;
+    if (!read_segment(context_, i, segments.count(), &header, &mark)) continue;
+    if (!std::exchange(walked, true)) {
+      walk_run(context_, first, run, ~0ull, [&](const WalkedEntry& entry) {
+        data_end = entry.offset + EntryHeader::kSize + entry.header.key_size + entry.header.data_size;
+      });
+    }
+    if (segments.offset_of(i) < data_end) continue;
     if (!mark.valid || mark.end_epoch == 0 || mark.end_epoch > limit_) needs_apply(i);
     // Of the same epoch, the run is the later one if its entry is there.
     if (header.birth_epoch > run.birth_epoch || (header.birth_epoch == run.birth_epoch && data_end == 0))
