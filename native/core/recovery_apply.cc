@@ -86,10 +86,24 @@ void Recovery::apply_to_segment(uint32_t index) {
     store64(trailer_at, trailer);
     MMCB_STEP(kRecoveryScrubbed);
   }
+  uint64_t data_end = 0;
   const WalkEnd end = walk_run(context_, index, header, ~0ull, [&](const WalkedEntry& entry) {
     apply_to_entry(index, run_end, entry);
+    data_end = entry.offset + EntryHeader::kSize + entry.header.key_size + entry.header.data_size;
     return entry.header.epoch <= limit_;
   });
+  // Nor does a run reach over a trailer of one of its segments. Its own was not there, or this one would speak for the segment
+  // when the run is free.
+  for (uint32_t i = index; i + 1 < index + header.run_length; i++) {
+    std::byte* const inside = e.volume_.at(e.segments_.offset_of(i + 1) - kSegmentTrailerSize);
+    uint32_t ignored;
+    if (e.segments_.offset_of(i + 1) < data_end + kSegmentTrailerSize ||
+        !decode_trailer(load64(inside), e.seed_, i, &ignored)) {
+      continue;
+    }
+    store64(inside, 0);
+    MMCB_STEP(kTrailerVoided);
+  }
   // A power cut can leave the header of an entry that was written after E on the disk, and not all of its data: no entry,
   // today. But what is appended here next may be the same data again, in the same place (compaction does just that), and a
   // power cut under it could then complete the old header, of an epoch that counts as durable by then. So it has to go.
