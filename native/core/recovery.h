@@ -75,6 +75,11 @@ class Recovery final : private WalkInterrupt {
 
   // recovery_scan.cc: what is in the file
   Status scan(Reading reading);
+  // The header of the segment at `index`, made again from its trailer where the header itself is lost. False: it was never
+  // written, was made void on purpose, or the trailer is lost as well. Where the trailer of a run is, its one entry says; if
+  // that is lost too, a salvage looks at the end of every run that could start here.
+  // Epoch of birth and mark are not known: both come out as if it had always been in use.
+  bool rebuild_segment(uint32_t index, SegmentHeader* header) const;
   Status scan_segment(uint32_t index, const SegmentHeader& header, const Mark& mark, bool rebuilt);
   Status scan_entry(uint32_t index, uint64_t run_end, const WalkedEntry& entry);
   bool settle_run(uint32_t first, const SegmentHeader& run);

@@ -50,7 +50,7 @@ void Recovery::apply_to_segment(uint32_t index) {
   SegmentHeader header;
   Mark mark;
   const bool rebuilt = !read_segment(context_, index, e.segments_.count(), &header, &mark);
-  if (rebuilt && !rebuild_segment(context_, index, e.segments_.count(), doubt_ == Doubt::kSalvage, &header)) {
+  if (rebuilt && !rebuild_segment(index, &header)) {
     if (is_cut_off(context_, index, e.segments_.count())) void_header(index);
     return;
   }

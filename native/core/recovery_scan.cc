@@ -51,7 +51,7 @@ Status Recovery::scan(Reading reading) {
     if (!read_segment(context_, i, count, &header, &mark)) {
       // It would be believed again as soon as the file is long enough.
       if (is_cut_off(context_, i, count)) needs_apply(i);
-      if (!trailers_count_ || !rebuild_segment(context_, i, count, doubt_ == Doubt::kSalvage, &header)) {
+      if (!trailers_count_ || !rebuild_segment(i, &header)) {
         i++;
         continue;
       }
@@ -101,6 +101,35 @@ Status Recovery::scan(Reading reading) {
   e.segments_.rebuild_finish();
   e.slots_.finish_rebuild();
   return report_progress(count, count) ? Status() : Status(Code::kAborted);
+}
+
+bool Recovery::rebuild_segment(uint32_t index, SegmentHeader* header) const {
+  const std::byte* at = context_.base + engine_.segments_.offset_of(index);
+  // A header being written, or voided by recovery: everything but its checksum is there.
+  if (load32(at) == kSegmentMagic && load32(at + kSegmentCrcOffset) == 0) return false;
+  *header = SegmentHeader{0, 1, 0, index};
+  File& file = engine_.volume_.file();
+  const bool thorough = doubt_ == Doubt::kSalvage;
+  const uint64_t size = context_.segment_size;
+  const uint64_t most = std::min<uint64_t>(engine_.segments_.count() - index, (uint64_t{1} << 33) / size);
+  const EntryHeader first = decode_entry_header(at + kSegmentHeaderSize);
+  const uint64_t told = (kSegmentOverhead + first.total_size() + 8 + size - 1) / size;
+  for (uint64_t length = 1; length <= (thorough ? most : std::min(most, told)); length++) {
+    const uint64_t last = engine_.segments_.offset_of(index) + (length - 1) * size;
+    const uint64_t trailer = last + size - kSegmentTrailerSize;
+    // There are no holes in what is in use.
+    if (file.is_untouchable_hole(last) || file.is_untouchable_hole(trailer)) return false;
+    SegmentHeader own;
+    // No run reaches over a segment that speaks for itself: this would be the trailer of one that is long gone.
+    if (length > 1 && decode(context_.base + last, context_.seed, &own) && own.index == index + length - 1)
+      return false;
+    if (length > 1 && length != told && !thorough) continue;
+    header->run_length = static_cast<uint32_t>(length);
+    if (decode_trailer(load64(context_.base + trailer), context_.seed, index + header->run_length - 1,
+                       &header->incarnation))
+      return true;
+  }
+  return false;
 }
 
 Status Recovery::scan_segment(uint32_t index, const SegmentHeader& header, const Mark& mark, bool rebuilt) {

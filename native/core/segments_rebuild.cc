@@ -48,7 +48,7 @@ void Segments::void_unused_trailers() {
   for (uint32_t i = 0; i < count(); i++) {
     const Segment::State state = segments_[i].state;
     if (state != Segment::State::kFree && state != Segment::State::kEnded) continue;
-    if (!volume_.file().is_untouchable_hole(offset_of(i))) void_trailer(i);
+    if (!volume_.file().is_untouchable_hole(end_of(i) - kSegmentTrailerSize)) void_trailer(i);
   }
 }
 

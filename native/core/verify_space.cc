@@ -120,9 +120,10 @@ void Verifier::check_segment(uint32_t segment) {
     // It would come back to life at the next opening.
     if (readable && mark.valid && mark.end_epoch == 0)
       error(name + " is free, and its header says that it is in use", start);
-    const uint64_t trailer = load64(e.volume_.at(start + context.segment_size - kSegmentTrailerSize));
-    if (!e.options_.read_only && decode_trailer(trailer, context.seed, segment, &header.incarnation))
-      error(name + " is free, and its trailer would speak for it", start + context.segment_size - kSegmentTrailerSize);
+    const uint64_t trailer = start + context.segment_size - kSegmentTrailerSize;
+    if (!e.options_.read_only && !e.volume_.file().is_untouchable_hole(trailer) &&
+        decode_trailer(load64(e.volume_.at(trailer)), context.seed, segment, &header.incarnation))
+      error(name + " is free, and its trailer would speak for it", trailer);
   } else if (s.state == Segment::State::kEnded) {
     if (!readable || !mark.valid || mark.end_epoch != s.end_epoch)
       error(name + " has ended, and its mark does not say so", start + kSegmentMarkOffset);

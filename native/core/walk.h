@@ -174,31 +174,4 @@ inline bool is_cut_off(const WalkContext& context, uint32_t index, uint32_t coun
          header.index == index && header.run_length > count - index;
 }
 
-// The header of the segment at `index`, made again from its trailer where the header itself is lost. False: it was never
-// written, was made void on purpose, or the trailer is lost as well. Where the trailer of a run is, its one entry says; if
-// that is lost too, `thorough` looks at the end of every run that could start here.
-// Epoch of birth and mark are not known: both come out as if it had always been in use.
-inline bool rebuild_segment(const WalkContext& context, uint32_t index, uint32_t count, bool thorough,
-                            SegmentHeader* header) {
-  const std::byte* at = context.base + context.head + static_cast<uint64_t>(index) * context.segment_size;
-  // A header being written, or voided by recovery: everything but its checksum is there.
-  if (load32(at) == kSegmentMagic && load32(at + kSegmentCrcOffset) == 0) return false;
-  *header = SegmentHeader{0, 1, 0, index};
-  const uint64_t most = std::min<uint64_t>(count - index, (uint64_t{1} << 33) / context.segment_size);
-  const EntryHeader first = decode_entry_header(at + kSegmentHeaderSize);
-  const uint64_t told = (kSegmentOverhead + first.total_size() + 8 + context.segment_size - 1) / context.segment_size;
-  for (uint64_t length = 1; length <= most; length++) {
-    const std::byte* last = at + (length - 1) * context.segment_size;
-    SegmentHeader own;
-    // No run reaches over a segment that speaks for itself: this would be the trailer of one that is long gone.
-    if (length > 1 && decode(last, context.seed, &own) && own.index == index + length - 1) return false;
-    if (length > 1 && length != told && !thorough) continue;
-    const uint64_t word = load64(last + context.segment_size - kSegmentTrailerSize);
-    header->run_length = static_cast<uint32_t>(length);
-    if (decode_trailer(word, context.seed, index + header->run_length - 1, &header->incarnation)) return true;
-    if (!thorough && length >= told) break;
-  }
-  return false;
-}
-
 }  // namespace mmcb
