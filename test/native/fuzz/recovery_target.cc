@@ -62,11 +62,13 @@ class RecoveryCase {
 
   Status try_open(const Options& options) { return Engine::open(machine_, "file", options, nullptr, &engine_); }
 
-  void expect_refusal(const Status& status, const Image& before) {
+  void expect_refusal(const Status& status, const Image& before, bool read_only = false) {
     switch (status.code()) {
       case Code::kCorrupt:
       case Code::kVersion: break;
       case Code::kNotMmcb:
+        // What a creation cut short leaves becomes a store when it is opened for writing, and is none before.
+        if (read_only && is_blank()) break;
         if (std::any_of(std::begin(kSuperblockOffset), std::end(kSuperblockOffset),
                         [&](uint64_t at) { return has_magic(before, at); }))
           fail("refused as not one of ours, and the magic is there");
@@ -85,7 +87,7 @@ class RecoveryCase {
     options.read_only = true;
     const Status status = try_open(options);
     if (!status.ok()) {
-      expect_refusal(status, image);
+      expect_refusal(status, image, true);
     } else {
       const Model model = read_model(*engine_);
       judge(model);
