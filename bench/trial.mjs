@@ -19,8 +19,8 @@ const engine = await loadEngine(task.engine);
 const group = groups[task.group];
 const folder = mkdtempSync(join(task.folder ?? tmpdir(), 'mmcb-bench-'));
 try {
-  // First on a small store, so that no engine is measured while its JavaScript is still being compiled.
-  if (task.warmUp > 0) {
+  // First on a small store (but for figures that are no times of JavaScript), so that no engine is measured while its JavaScript is still being compiled.
+  if (task.warmUp > 0 && !group.withoutStore) {
     const small = { entries: Math.min(task.entries, task.warmUp), seconds: 0.05, latencies: false };
     await trial({ ...task, ...small, folder: mkdtempSync(join(folder, 'warm-up-')) });
   }
@@ -36,13 +36,15 @@ async function trial(settings) {
   const memory = Math.min(2 ** 31, entries * size * 8 + 2 ** 26);
   globalThis.gc();
   const before = residentMemory();
-  const store = await engine.open({ ...settings, keys: group.keys, values: group.values });
+  const { keys, values, withoutStore } = group;
+  const store = withoutStore ? { close() {} } : await engine.open({ ...settings, keys, values });
   const stopSync = durability === 'periodic' && !engine.syncsItself ? await syncPeriodically(place) : undefined;
   const result = { workloads: {}, memory: { loaded: undefined, peak: { own: 0, mapped: 0 } }, disk: {}, notes: {} };
   for (const workload of workloads) {
     if (!takesPart(store, workload, settings)) continue;
     const figures = await measure(store, workload, { memory, latencies: settings.latencies });
-    if (!workload.unreported) result.workloads[workload.name] = figures;
+    const { also, ...own } = figures;
+    if (!workload.unreported) Object.assign(result.workloads, { [workload.name]: own }, also);
     notePeak(result.memory.peak, before);
     if (workload.loads) {
       globalThis.gc();

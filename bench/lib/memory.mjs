@@ -1,5 +1,5 @@
 /** The memory and the disk space that an engine takes. */
-import { lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
@@ -25,6 +25,21 @@ export function bytesOnDisk(folder) {
     else bytes += sizeOnDisk(path);
   }
   return bytes;
+}
+
+/**
+ * Bytes written so far to the disk that a folder is on, by whomever; NaN where that cannot be told. What a process believes
+ * to have written would not show how much more a page cache of large pages writes.
+ */
+export function bytesWrittenToDisk(folder) {
+  try {
+    const { dev } = statSync(folder);
+    const [major, minor] = [(dev >> 8) & 0xfff, (dev & 0xff) | ((dev >> 12) & 0xfff00)];
+    const line = new RegExp(`^ *${major} +${minor} (.*)$`, 'm').exec(readFileSync('/proc/diskstats', 'utf8'));
+    return Number(line[1].trim().split(/ +/)[7]) * 512;
+  } catch {
+    return Number.NaN;
+  }
 }
 
 function sizeOnDisk(path) {

@@ -12,10 +12,11 @@
  *   done(store)     looks at the store afterwards
  *   one(store)      a function that makes operation i, for latencies; it may return a promise
  *   sampled(count)  told how many of those were made
- *   measure(store)  instead of all that: { ns, ... }
+ *   measure(store)  instead of all that: { ns, ... }, or { value, unit, also? } where it is not a time per operation
  *   unreported      whether it only prepares
  */
 import { commitWorkloads } from './commit.mjs';
+import { engineWorkloads } from './engine.mjs';
 import { entryWorkloads } from './entries.mjs';
 import { intWorkloads, stringWorkloads } from './keyed.mjs';
 import { objectWorkloads } from './objects.mjs';
@@ -28,4 +29,5 @@ export const groups = {
   objects: { title: 'Objects as MessagePack', keys: 'int', values: 'objects', make: objectWorkloads },
   ycsb: { title: 'YCSB', keys: 'string', values: 'bytes', make: ycsbWorkloads },
   commit: { title: 'Sync per commit', keys: 'int', values: 'bytes', make: commitWorkloads },
+  engine: { title: 'mmcb alone', withoutStore: true, make: engineWorkloads },
 };
