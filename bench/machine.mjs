@@ -4,7 +4,7 @@ import { statfsSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, release, totalmem, type } from 'node:os';
 import { root } from '../scripts/lib/run.mjs';
 
-const FILE_SYSTEMS = { 0xef53: 'ext4', 0x58465342: 'xfs', 0x9123683e: 'btrfs', 0x01021994: 'tmpfs', 0x2fc12fc1: 'zfs' };
+const FILE_SYSTEMS = { 61267: 'ext4', 1481003842: 'xfs', 2435016766: 'btrfs', 16914836: 'tmpfs', 801189825: 'zfs' };
 
 export function aboutMachine(folder) {
   return {

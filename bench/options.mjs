@@ -44,10 +44,9 @@ const options = {
   report: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
   ...Object.fromEntries(
-    ['entries', 'sizes', 'rounds', 'operations', 'seconds', 'seed', 'engines', 'groups', 'tables', 'folder'].map((name) => [
-      name,
-      { type: 'string' },
-    ]),
+    ['entries', 'sizes', 'rounds', 'operations', 'seconds', 'seed', 'engines', 'groups', 'tables', 'folder'].map(
+      (name) => [name, { type: 'string' }],
+    ),
   ),
 };
 

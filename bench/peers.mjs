@@ -1,7 +1,7 @@
 /** The engines that can be measured here. One that cannot be installed or loaded is said to be missing, loudly. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { StepFailed, root, step } from '../scripts/lib/run.mjs';
+import { root, StepFailed, step } from '../scripts/lib/run.mjs';
 import { installPackages } from '../scripts/setup.mjs';
 import { loadEngine } from './engines/index.mjs';
 

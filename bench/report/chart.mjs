@@ -30,8 +30,8 @@ export function barChart({ title, subtitle, series, rows }) {
   const height = y + MARGIN - ROW_GAP;
   return `${[
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img">`,
-    `<title>${escape(title)}</title>`,
-    `<desc>${escape(subtitle)}</desc>`,
+    `<title>${escaped(title)}</title>`,
+    `<desc>${escaped(subtitle)}</desc>`,
     style,
     text(MARGIN, 26, 'title', title),
     text(MARGIN, 45, 'note', subtitle),
@@ -84,8 +84,8 @@ const barsIn = ({ values }) => values.filter((value) => value !== undefined).len
 function text(x, y, name, content, anchor = 'start') {
   const kind = name === '' ? '' : ` class="${name}"`;
   const side = anchor === 'start' ? '' : ` text-anchor="${anchor}"`;
-  return `<text x="${Number(x.toFixed(1))}" y="${Number(y.toFixed(1))}"${kind}${side}>${escape(content)}</text>`;
+  return `<text x="${Number(x.toFixed(1))}" y="${Number(y.toFixed(1))}"${kind}${side}>${escaped(content)}</text>`;
 }
 
-export const escape = (content) =>
+export const escaped = (content) =>
   content.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');

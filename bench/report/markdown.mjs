@@ -4,8 +4,7 @@
 export function table([head, ...rows]) {
   const all = [head, ...rows].map((row) => row.map((cell) => String(cell).replaceAll('|', '\\|')));
   const widths = head.map((_, column) => Math.max(3, ...all.map((row) => width(row[column] ?? ''))));
-  const line = (row) =>
-    `| ${row.map((cell, column) => pad(cell, widths[column], column > 0)).join(' | ')} |`;
+  const line = (row) => `| ${row.map((cell, column) => pad(cell, widths[column], column > 0)).join(' | ')} |`;
   const rule = widths.map((size, column) => (column === 0 ? '-'.repeat(size) : `${'-'.repeat(size - 1)}:`));
   return [line(all[0]), `| ${rule.join(' | ')} |`, ...all.slice(1).map(line)].join('\n');
 }

@@ -11,7 +11,11 @@ export async function labelsOf(engines) {
 }
 
 /** A report may be made where a peer is not installed. */
-const labelOf = (engine) => loadEngine(engine).then(({ label }) => label, () => engine);
+const labelOf = (engine) =>
+  loadEngine(engine).then(
+    ({ label }) => label,
+    () => engine,
+  );
 
 export async function printTables(results) {
   const figures = new Figures(results);
@@ -19,7 +23,9 @@ export async function printTables(results) {
   const labels = await labelsOf(settings.engines);
   const { cpu, cores, memory, system, fileSystem, node } = machine;
   console.log(`${cpu}, ${cores} cores, ${memory}, ${system}, ${fileSystem}, node ${node}, commit ${commit}`);
-  console.log(`${settings.rounds} rounds, seed ${settings.seed}; load average before ${load.before}, after ${load.after}`);
+  console.log(
+    `${settings.rounds} rounds, seed ${settings.seed}; load average before ${load.before}, after ${load.after}`,
+  );
   console.log('median time per operation ± half the spread of the rounds (times that of mmcb)');
   for (const { size, entries } of figures.scales()) {
     for (const durability of settings.tables) {

@@ -50,7 +50,11 @@ export function commitWorkloads(input, { seconds }) {
         await Promise.all(Array.from({ length: writers }, writer));
         const elapsed = performance.now() - start;
         verify(store);
-        return { ns: (elapsed * 1e6) / latencies.length, operations: latencies.length, latency: latencySummary(latencies) };
+        return {
+          ns: (elapsed * 1e6) / latencies.length,
+          operations: latencies.length,
+          latency: latencySummary(latencies),
+        };
       },
     })),
   ];

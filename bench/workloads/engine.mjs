@@ -34,7 +34,11 @@ export function engineWorkloads(input, { folder }) {
     }),
     step('sync of 10,000 updates', async () => {
       const { milliseconds, written } = await syncCost(map, input, folder);
-      return { value: milliseconds, unit: 'ms', also: { 'sync of 10,000 updates, written': { value: written, unit: 'MB' } } };
+      return {
+        value: milliseconds,
+        unit: 'ms',
+        also: { 'sync of 10,000 updates, written': { value: written, unit: 'MB' } },
+      };
     }),
     step('clean open', async () => {
       await map.close();
@@ -159,14 +163,21 @@ async function foreground(map, keys, { values, mask }, goesOn) {
 /** Operations per millisecond of threads that get and update keys of their own. */
 async function workers(path, count, { entries, operations, size }) {
   const threads = Array.from({ length: count }, (_, number) => {
-    const workerData = { path, first: Math.floor((number * entries) / 2), keys: Math.floor(entries / 2), operations, size };
+    const workerData = {
+      path,
+      first: Math.floor((number * entries) / 2),
+      keys: Math.floor(entries / 2),
+      operations,
+      size,
+    };
     return new Worker(helper('worker.mjs'), { workerData });
   });
+  const ended = threads.map((thread) => once(thread, 'exit'));
   await Promise.all(threads.map((thread) => once(thread, 'message'))); // all have opened the file
   const start = performance.now();
   for (const thread of threads) thread.postMessage('go');
   await Promise.all(threads.map((thread) => once(thread, 'message')));
   const elapsed = performance.now() - start;
-  await Promise.all(threads.map((thread) => once(thread, 'exit')));
+  await Promise.all(ended);
   return (count * operations) / elapsed;
 }

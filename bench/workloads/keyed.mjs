@@ -67,11 +67,15 @@ function keyedWorkloads(input, nameOf, missingNameOf) {
       for (let i = from; i < to; i++) sum += tagOf(store.get(nameOf(order[i])));
       return sum;
     }),
-    get('get, Zipfian', (i) => zipfian[i], (store) => (from, to) => {
-      let sum = 0;
-      for (let i = from; i < to; i++) sum += tagOf(store.get(nameOf(zipfian[i])));
-      return sum;
-    }),
+    get(
+      'get, Zipfian',
+      (i) => zipfian[i],
+      (store) => (from, to) => {
+        let sum = 0;
+        for (let i = from; i < to; i++) sum += tagOf(store.get(nameOf(zipfian[i])));
+        return sum;
+      },
+    ),
     {
       name: 'get, missing',
       count: operations,
