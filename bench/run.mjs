@@ -1,6 +1,6 @@
 /** npm run bench: see options.mjs for what it can be asked, or npm run bench -- --help. */
 import { execFile } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { root } from '../scripts/lib/run.mjs';
@@ -15,19 +15,20 @@ import { FORMAT, writeResults } from './results.mjs';
 
 const TIME_LIMIT = 30 * 60_000; // ms: a trial that takes longer is stuck
 const WARM_UP = 10_000; // entries
+const LARGE = 2_000_000; // entries
 
 const { help: wantsHelp, report, folder: wantedFolder, settings } = readArguments(process.argv.slice(2));
 if (wantsHelp) console.log(help);
 else await main();
 
 async function main() {
-  const folder = resolve(wantedFolder ?? join(root, 'build', 'bench'));
-  mkdirSync(folder, { recursive: true });
+  const base = resolve(wantedFolder ?? join(root, 'build', 'bench'));
+  mkdirSync(base, { recursive: true });
   const { available, missing } = await findEngines(settings.engines);
   const modules = Object.fromEntries(await Promise.all(available.map(async (name) => [name, await loadEngine(name)])));
   const plan = planTrials({ ...settings, engines: available }, (name) => modules[name].groups);
 
-  const machine = aboutMachine(folder);
+  const machine = aboutMachine(base);
   if (machine.fileSystem === 'tmpfs') console.error('!! the folder is on a tmpfs: syncing costs nothing there');
   const results = {
     format: FORMAT,
@@ -41,7 +42,12 @@ async function main() {
     failures: [],
     trials: [],
   };
-  await runTrials(plan, folder, results);
+  const folder = mkdtempSync(join(base, 'run-'));
+  try {
+    await runTrials(plan, folder, results);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
   results.load.after = currentLoad();
   // Complete: every engine was there, and nothing failed. Whether it was the whole plan, the settings say.
   results.complete = missing.length === 0 && results.failures.length === 0;
@@ -71,7 +77,9 @@ async function runTrials(plan, folder, results) {
 }
 
 async function inOwnProcess(task) {
-  const args = ['--expose-gc', '--max-old-space-size=12288', join(root, 'bench', 'trial.mjs'), JSON.stringify(task)];
+  // A Map of 10 million Buffers needs it; where it is not needed, the heap is what it is for everybody.
+  const heap = task.entries > LARGE ? ['--max-old-space-size=12288'] : [];
+  const args = ['--expose-gc', ...heap, join(root, 'bench', 'trial.mjs'), JSON.stringify(task)];
   const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: 2 ** 24, timeout: TIME_LIMIT });
   return JSON.parse(stdout);
 }

@@ -32,7 +32,7 @@ try {
 
 async function trial(settings) {
   const { folder: place, entries, size, durability } = settings;
-  const workloads = group.make(makeInput(settings), settings);
+  const workloads = await group.make(makeInput(settings), settings);
   const memory = Math.min(2 ** 31, entries * size * 8 + 2 ** 26);
   globalThis.gc();
   const before = residentMemory();

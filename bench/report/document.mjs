@@ -1,7 +1,7 @@
 /** The generated parts of docs/performance.md and README.md. */
 import { groups } from '../workloads/index.mjs';
 import { evaluateTargets, whereBehind } from './evaluate.mjs';
-import { count, digits, duration, ratio, table } from './markdown.mjs';
+import { count, duration, ratio, table } from './markdown.mjs';
 import { durabilityTitles, latencyTable, spaceTable, timeTable, valueTable } from './tables.mjs';
 
 /** What the README shows: the calls that programs make most. */
@@ -83,22 +83,35 @@ export const sameSetting = (a, b) =>
 /** Where mmcb loses: to peers, and to what stores nothing. */
 export function behindBlock(figures, labels, volatile) {
   const { engines } = figures.settings;
-  const lines = (names) =>
-    whereBehind(figures, names).map(
-      ({ engine, durability, group, workload, size, entries, times }) =>
-        `- ${labels[engine]}, ${groups[group].title.toLowerCase()}, ${workload}, ${durabilityTitles[durability].toLowerCase()}, ` +
-        `${count(entries)} × ${count(size)} B: ${digits(times)} times as fast as mmcb`,
-    );
-  const peers = lines(engines.filter((name) => name !== 'mmcb' && !volatile(name)));
-  const bounds = lines(engines.filter(volatile));
+  const peers = whereBehind(figures, peersOf(engines, volatile));
+  const bounds = whereBehind(figures, engines.filter(volatile));
   return [
     peers.length > 0 ? 'Peers:' : 'In this run no peer was faster than mmcb in any of the workloads.',
-    '',
-    ...peers,
-    '',
-    ...(bounds.length > 0 ? ['What stores nothing, or keeps no order in it:', '', ...bounds] : []),
-  ].join('\n');
+    ...(peers.length > 0 ? [behindTable(peers, labels)] : []),
+    ...(bounds.length > 0
+      ? ['What stores nothing, or nothing that could be found again:', behindTable(bounds, labels)]
+      : []),
+  ].join('\n\n');
 }
+
+function behindTable(behind, labels) {
+  const rows = behind.map(({ engine, durability, group, workload, size, entries, times }) => [
+    `${labels[engine]}, ${placeOf(durability, group, workload)}`,
+    count(entries),
+    group === 'objects' ? '-' : `${count(size)} B`,
+    ratio(times),
+  ]);
+  return table([['', 'entries', 'of', 'as fast as mmcb'], ...rows]);
+}
+
+function placeOf(durability, group, workload) {
+  const place = `${inSentence(groups[group].title)}: ${workload}`;
+  return durability === 'periodic' ? `${place}, ${inSentence(durabilityTitles[durability])}` : place;
+}
+
+const inSentence = (title) => (/^[A-Z]{2}/.test(title) ? title : title[0].toLowerCase() + title.slice(1));
+
+const peersOf = (engines, volatile) => engines.filter((name) => name !== 'mmcb' && !volatile(name));
 
 /** For the README: a few rows, and where a peer wins in one sentence. */
 export function headlineBlock({ date, machine, settings }, figures, labels, volatile, scale) {
@@ -106,8 +119,7 @@ export function headlineBlock({ date, machine, settings }, figures, labels, vola
   const rows = HEADLINE.flatMap(([group, workload]) => {
     const cells = engines.map((engine) => figures.ns({ ...scale, durability: 'none', group, workload, engine }));
     if (cells[0] === undefined) return [];
-    const kind = groups[group].title.toLowerCase().replace('ycsb', 'YCSB');
-    return [[`${kind}: ${workload}`, ...cells.map((cell) => (cell ? duration(cell.median) : '-'))]];
+    return [[placeOf('none', group, workload), ...cells.map((cell) => (cell ? duration(cell.median) : '-'))]];
   });
   return [
     `Time per operation, ${count(scale.entries)} entries of ${scale.size} B, on a machine with ${machine.cores} cores, ${date.slice(0, 10)}. mmcb in its`,
@@ -115,12 +127,7 @@ export function headlineBlock({ date, machine, settings }, figures, labels, vola
     '',
     table([['', ...engines.map((engine) => labels[engine])], ...rows]),
     '',
-    behindSentence(
-      figures,
-      labels,
-      engines.filter((name) => name !== 'mmcb' && !volatile(name)),
-      scale,
-    ),
+    behindSentence(figures, labels, peersOf(settings.engines, volatile), scale),
   ].join('\n');
 }
 
@@ -128,10 +135,8 @@ function behindSentence(figures, labels, peers, { size, entries }) {
   const behind = whereBehind(figures, peers).filter((found) => found.size === size && found.entries === entries);
   const rest = 'All tables, other durabilities, latencies and space: [docs/performance.md](docs/performance.md).';
   if (behind.length === 0) return `No peer was ahead in any workload of that run. ${rest}`;
-  const shown = behind.slice(0, 5).map(({ engine, group, workload, durability, times }) => {
-    const kind = groups[group].title.toLowerCase();
-    const sync = durability === 'none' || group === 'commit' ? '' : `, ${durabilityTitles[durability].toLowerCase()}`;
-    return `${labels[engine]} at ${kind}, ${workload}${sync} (${ratio(times)})`;
+  const shown = behind.slice(0, 5).map(({ engine, durability, group, workload, times }) => {
+    return `${labels[engine]} at ${placeOf(durability, group, workload)} (${ratio(times)})`;
   });
   const more = behind.length > shown.length ? `, and ${behind.length - shown.length} more` : '';
   return `Where a peer wins: ${shown.join('; ')}${more}. ${rest}`;
