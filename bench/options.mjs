@@ -11,7 +11,7 @@ const presets = {
   full: {
     entries: [100_000, 1_000_000, 10_000_000],
     sizes: [16, 100, 1024, 65_536],
-    rounds: 5,
+    rounds: 3,
     operations: 1_000_000,
     seconds: 3,
   },

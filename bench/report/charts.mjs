@@ -31,8 +31,7 @@ function makeChart(figures, setting, labels) {
     });
     return { label: shortened(workload), values, texts: values.map((value) => value && rate(value)) };
   });
-  const title =
-    group === 'commit' ? groups[group].title : `${groups[group].title}, ${durabilityTitles[durability].toLowerCase()}`;
+  const title = `${groups[group].title}, ${durabilityTitles[durability].toLowerCase()}`;
   const subtitle = `Operations per second, more is better. ${count(entries)} entries${group === 'objects' ? '' : ` of ${count(size)} B`}.`;
   return {
     file: `bench-${durability}-${group}-${entries}x${size}.svg`,

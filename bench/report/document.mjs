@@ -106,7 +106,7 @@ function behindTable(behind, labels) {
 
 function placeOf(durability, group, workload) {
   const place = `${inSentence(groups[group].title)}: ${workload}`;
-  return durability === 'periodic' ? `${place}, ${inSentence(durabilityTitles[durability])}` : place;
+  return durability === 'none' ? place : `${place}, ${inSentence(durabilityTitles[durability])}`;
 }
 
 const inSentence = (title) => (/^[A-Z]{2}/.test(title) ? title : title[0].toLowerCase() + title.slice(1));

@@ -27,7 +27,7 @@ export const groups = {
   string: { title: 'String keys', keys: 'string', values: 'bytes', make: stringWorkloads },
   objects: { title: 'Objects as MessagePack', keys: 'int', values: 'objects', make: objectWorkloads },
   ycsb: { title: 'YCSB', keys: 'string', values: 'bytes', make: ycsbWorkloads },
-  commit: { title: 'Sync per commit', keys: 'int', values: 'bytes', make: commitWorkloads },
+  commit: { title: 'Concurrent writers', keys: 'int', values: 'bytes', make: commitWorkloads },
   engine: { title: 'mmcb alone', withoutStore: true, make: mmcbAlone },
 };
 
