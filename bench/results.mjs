@@ -11,7 +11,7 @@ const kept = join(root, 'bench', 'results');
 const passing = join(root, 'build', 'bench', 'results');
 
 /** Only whole runs are kept with the project: others are for who made them. */
-const isWhole = ({ settings }) => /^(standard|full)$/.test(settings.preset);
+export const isWhole = ({ settings }) => /^(standard|full)$/.test(settings.preset);
 
 export function writeResults(results) {
   const folder = isWhole(results) ? kept : passing;

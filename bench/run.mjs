@@ -11,7 +11,7 @@ import { findEngines, versionsOf } from './peers.mjs';
 import { planTrials } from './plan.mjs';
 import { showProgress } from './progress.mjs';
 import { printTables } from './report/terminal.mjs';
-import { FORMAT, writeResults } from './results.mjs';
+import { FORMAT, isWhole, writeResults } from './results.mjs';
 
 const TIME_LIMIT = 30 * 60_000; // ms: a trial that takes longer is stuck
 const WARM_UP = 10_000; // entries
@@ -55,6 +55,8 @@ async function main() {
   const file = writeResults(results);
   console.log(`\nwritten to ${relative(root, file)}`);
   if (results.failures.length > 0) process.exitCode = 1;
+  else if (report && !(results.complete && isWhole(results)))
+    console.log('no report: only complete runs with the default settings, or --full, are reported');
   else if (report) await import('./report.mjs').then(({ writeReport }) => writeReport(results));
 }
 
