@@ -40,12 +40,16 @@ export const targets = [
     bounds: [bound(15, 'lmdb', 'entries', 'update in place, sequential')],
   },
   {
-    workload: 'remove, random',
-    bounds: [
-      bound(5, 'lmdb', 'entries', 'remove, random'),
-      bound(5, 'lmdb', 'int', 'remove, uniform'),
-      bound(5, 'lmdb', 'string', 'remove, uniform'),
-    ],
+    workload: 'CompactableBuffer, remove, random',
+    bounds: [bound(5, 'lmdb', 'entries', 'remove, random')],
+  },
+  {
+    workload: 'IntMap, remove, random',
+    bounds: [bound(5, 'lmdb', 'int', 'remove, uniform')],
+  },
+  {
+    workload: 'StringMap, remove, random',
+    bounds: [bound(5, 'lmdb', 'string', 'remove, uniform')],
   },
   {
     workload: 'getMany of 100 random int keys, per key',
