@@ -1,135 +1,87 @@
-/**
- * npm run bench [-- --quick] [--entries N] [--rounds R] [--size BYTES] [--engines a,b] [--groups a,b] [--seed N]
- * Every engine and group runs in a process of its own, round after round, interleaved, so that what the machine does
- * meanwhile hits all alike. Prints medians, minima and maxima in ns per operation, and writes them to bench/results.
- */
-import { execFile, execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, release, totalmem, type } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { parseArgs, promisify } from 'node:util';
-import { defaults } from './workloads.mjs';
+/** npm run bench: see options.mjs for what it can be asked, or npm run bench -- --help. */
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { root } from '../scripts/lib/run.mjs';
+import { loadEngine } from './engines/index.mjs';
+import { aboutMachine, currentCommit, currentLoad } from './machine.mjs';
+import { help, readArguments } from './options.mjs';
+import { findEngines, versionsOf } from './peers.mjs';
+import { planTrials } from './plan.mjs';
+import { showProgress } from './progress.mjs';
+import { printTables } from './report/terminal.mjs';
+import { FORMAT, isWhole, writeResults } from './results.mjs';
 
-const here = dirname(fileURLToPath(import.meta.url));
-const { values: args } = parseArgs({
-  options: {
-    quick: { type: 'boolean', default: false },
-    entries: { type: 'string' },
-    rounds: { type: 'string' },
-    size: { type: 'string' },
-    seed: { type: 'string' },
-    engines: { type: 'string', default: 'mmcb,lmdb,js-map,mmap-io' },
-    groups: { type: 'string', default: 'entries,int,string' },
-  },
-});
-const size = Number(args.size ?? defaults.size);
-const settings = {
-  ...defaults,
-  size,
-  larger: size * 2, // more than the slack
-  entries: Number(args.entries ?? (args.quick ? 100_000 : defaults.entries)),
-  seed: Number(args.seed ?? defaults.seed),
-};
-const rounds = Number(args.rounds ?? (args.quick ? 3 : 5));
-const engines = args.engines.split(',');
-const groups = args.groups.split(',');
+const TIME_LIMIT = 30 * 60_000; // ms: a trial that takes longer is stuck
+const WARM_UP = 10_000; // entries
+const LARGE = 2_000_000; // entries
 
-const times = new Map(); // 'group/operation' -> engine -> [ns, ...]
-const notes = {};
-const loadBefore = loadavg()[0];
-for (let round = 0; round < rounds; round++) {
-  for (const group of groups) {
-    for (const engine of engines) {
-      const module = await import(`./engines/${engine}.mjs`);
-      if (!module.groups.includes(group)) continue;
-      const { ns, note } = await one({ engine, group, ...settings });
-      if (note !== undefined) notes[engine] = note;
-      for (const [operation, value] of Object.entries(ns)) {
-        const name = `${group}: ${operation}`;
-        if (!times.has(name)) times.set(name, {});
-        const byEngine = times.get(name);
-        byEngine[engine] ??= [];
-        byEngine[engine].push(value);
-      }
-    }
-  }
-  if (process.stderr.isTTY) process.stderr.write(`round ${round + 1} of ${rounds}\n`);
-}
+const { help: wantsHelp, report, folder: wantedFolder, settings } = readArguments(process.argv.slice(2));
+if (wantsHelp) console.log(help);
+else await main();
 
-const result = { ...about(), settings, rounds, notes, operations: {} };
-const rows = [['', ...engines, ...engines.slice(1).map((engine) => `${engine} / ${engines[0]}`)]];
-for (const [name, byEngine] of times) {
-  result.operations[name] = Object.fromEntries(Object.entries(byEngine).map(([engine, ns]) => [engine, summary(ns)]));
-  const summaries = engines.map((engine) => result.operations[name][engine]);
-  rows.push([
-    name,
-    ...summaries.map((s) => (s ? `${s.median} (${s.min}-${s.max})` : '-')),
-    ...summaries.slice(1).map((s) => (s && summaries[0] ? `${(s.median / summaries[0].median).toFixed(2)} x` : '-')),
-  ]);
-}
-const { machine, node, commit } = result;
-console.log(
-  `${settings.entries} entries of ${size} B, ${rounds} rounds, seed ${settings.seed}; ns per operation: median (min-max)`,
-);
-console.log(
-  `${machine.cpu}, ${machine.cores} cores, ${machine.memory}, ${machine.system}, node ${node}, commit ${commit}`,
-);
-console.log(`load average before and after: ${loadBefore.toFixed(1)}, ${loadavg()[0].toFixed(1)}\n`);
-print(rows);
-console.log(
-  '\nmmcb: durability interval (the default); lmdb: noSync, asynchronous puts; a ratio above 1: mmcb is faster.',
-);
-for (const [engine, note] of Object.entries(notes)) console.log(`${engine}: ${JSON.stringify(note)}`);
-mkdirSync(join(here, 'results'), { recursive: true });
-const file = join(here, 'results', `${result.date.replaceAll(':', '-').slice(0, 19)}.json`);
-writeFileSync(file, `${JSON.stringify(result, null, 2)}\n`);
-console.log(`written to bench/results/${file.slice(file.lastIndexOf('/') + 1)}`);
+async function main() {
+  const base = resolve(wantedFolder ?? join(root, 'build', 'bench'));
+  mkdirSync(base, { recursive: true });
+  const { available, missing } = await findEngines(settings.engines);
+  const modules = Object.fromEntries(await Promise.all(available.map(async (name) => [name, await loadEngine(name)])));
+  const plan = planTrials({ ...settings, engines: available }, (name) => modules[name].groups);
 
-async function one(task) {
-  const parameters = ['--expose-gc', join(here, 'one.mjs'), JSON.stringify(task)];
-  const { stdout } = await promisify(execFile)(process.execPath, parameters, { maxBuffer: 2 ** 24 });
-  return JSON.parse(stdout);
-}
-
-function summary(ns) {
-  const sorted = ns.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const median = sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-  const [first, last] = [sorted[0], sorted.at(-1)];
-  return { median: Math.round(median), min: Math.round(first), max: Math.round(last), rounds: ns.map(Math.round) };
-}
-
-function about() {
-  const lock = JSON.parse(readFileSync(join(here, '..', 'package-lock.json'), 'utf8'));
-  const versionOf = (name) => lock.packages[`node_modules/${name}`]?.version;
-  return {
+  const machine = aboutMachine(base);
+  if (machine.fileSystem === 'tmpfs') console.error('!! the folder is on a tmpfs: syncing costs nothing there');
+  const results = {
+    format: FORMAT,
     date: new Date().toISOString(),
-    machine: {
-      cpu: cpus()[0].model,
-      cores: cpus().length,
-      memory: `${(totalmem() / 2 ** 30).toFixed(1)} GiB`,
-      system: `${type()} ${release()}`,
-      loadBefore,
-    },
-    node: process.version,
-    commit: commitOf(),
-    versions: { lmdb: versionOf('lmdb'), 'mmap-io': versionOf('mmap-io') },
+    commit: currentCommit(),
+    machine,
+    versions: { mmcb: 'this commit', ...(await versionsOf(available)) },
+    settings,
+    load: { before: currentLoad() },
+    missing,
+    failures: [],
+    trials: [],
   };
-}
-
-function commitOf() {
-  const git = (...parameters) => execFileSync('git', parameters, { cwd: here, encoding: 'utf8', stdio: 'pipe' }).trim();
+  const folder = mkdtempSync(join(base, 'run-'));
   try {
-    return git('rev-parse', '--short=12', 'HEAD') + (git('status', '--porcelain') === '' ? '' : '+changes');
-  } catch {
-    return 'unknown';
+    await runTrials(plan, folder, results);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
+  results.load.after = currentLoad();
+  // Complete: every engine was there, and nothing failed. Whether it was the whole plan, the settings say.
+  results.complete = missing.length === 0 && results.failures.length === 0;
+  await printTables(results);
+  const file = writeResults(results);
+  console.log(`\nwritten to ${relative(root, file)}`);
+  if (results.failures.length > 0) process.exitCode = 1;
+  else if (report && !(results.complete && isWhole(results)))
+    console.log('no report: only complete runs with the default settings, or --full, are reported');
+  else if (report) await import('./report.mjs').then(({ writeReport }) => writeReport(results));
 }
 
-function print(table) {
-  const widths = table[0].map((_, column) => Math.max(...table.map((row) => row[column].length)));
-  for (const row of table) {
-    console.log(row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  '));
+async function runTrials(plan, folder, results) {
+  const progress = showProgress(plan.length, settings.rounds);
+  for (const [index, trial] of plan.entries()) {
+    progress.begin(trial);
+    try {
+      const { operations, seconds, seed } = settings;
+      const measured = await inOwnProcess({ ...trial, operations, seconds, seed, warmUp: WARM_UP, folder });
+      results.trials.push({ ...trial, ...measured });
+    } catch (error) {
+      const reason = String(error.stderr ?? error.message).trim();
+      results.failures.push({ ...trial, reason });
+      progress.say(`!! FAILED: ${JSON.stringify(trial)}\n${reason}`);
+    }
+    progress.end(trial, plan[index + 1]);
   }
+  progress.stop();
+}
+
+async function inOwnProcess(task) {
+  // A Map of 10 million Buffers needs it; where it is not needed, the heap is what it is for everybody.
+  const heap = task.entries > LARGE ? ['--max-old-space-size=12288'] : [];
+  const args = ['--expose-gc', ...heap, join(root, 'bench', 'trial.mjs'), JSON.stringify(task)];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: 2 ** 24, timeout: TIME_LIMIT });
+  return JSON.parse(stdout);
 }

@@ -23,11 +23,17 @@ export async function setup(names = Object.keys(steps), { force = false } = {}) 
   for (const name of names) await step(steps[name][0], () => steps[name][1](force));
 }
 
-async function installDependencies() {
-  const wanted = lockedPackages('package-lock.json');
-  if (wanted && installed(wanted)) return 'up to date';
+function installDependencies() {
+  return installPackages('.');
+}
+
+/** Installs what the lock file in a folder names, unless that is there. */
+export async function installPackages(folder) {
+  const wanted = lockedPackages(join(folder, 'package-lock.json'));
+  if (wanted && installed(folder, wanted)) return 'up to date';
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-  await must('npm', npm, [wanted ? 'ci' : 'install', '--include=dev', '--no-audit', '--no-fund']);
+  const args = [wanted ? 'ci' : 'install', '--include=dev', '--no-audit', '--no-fund'];
+  await must('npm', npm, args, { cwd: join(root, folder) });
   return 'installed';
 }
 
@@ -40,8 +46,8 @@ function lockedPackages(path) {
 }
 
 /** True when node_modules holds what the lock file names; optional packages for other platforms may be absent. */
-function installed(wanted) {
-  const present = lockedPackages('node_modules/.package-lock.json');
+function installed(folder, wanted) {
+  const present = lockedPackages(join(folder, 'node_modules', '.package-lock.json'));
   return (
     present !== undefined &&
     Object.entries(wanted).every(([path, { version, optional }]) => {

@@ -6,10 +6,13 @@ import { closeSync, ftruncateSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import mmap from 'mmap-io';
 
-export const groups = ['entries'];
-export const operations = ['add', 'update in place', 'read'];
+export const label = 'mmap-io';
+export const volatile = true;
+export const packages = ['mmap-io'];
+export const leavesOut = ['update, relocating'];
+export const groups = { none: ['entries'], periodic: [], commit: [] };
 
-export async function open(folder, _, { entries, size }) {
+export async function open({ folder, entries, size }) {
   const length = Math.ceil((entries * size) / mmap.PAGESIZE) * mmap.PAGESIZE;
   const file = openSync(join(folder, 'bench.map'), 'w+');
   ftruncateSync(file, length);

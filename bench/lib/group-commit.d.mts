@@ -1,0 +1,1 @@
+export function groupCommit<T>(commit: (operations: T[]) => Promise<void> | void): (operation: T) => Promise<void>;

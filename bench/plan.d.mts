@@ -1,0 +1,20 @@
+export interface Trial {
+  round: number;
+  engine: string;
+  group: string;
+  durability: string;
+  size: number;
+  entries: number;
+}
+export function planTrials(
+  settings: {
+    sizes: number[];
+    entries: number[];
+    tables: string[];
+    groups: string[];
+    engines: string[];
+    rounds: number;
+  },
+  taken: (engine: string) => Record<string, string[]>,
+): Trial[];
+export function rotated<T>(list: T[], by: number): T[];
