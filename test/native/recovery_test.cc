@@ -120,9 +120,9 @@ TEST_CASE("a superblock that does not belong where it stands is damage: the othe
          edit_superblock(file, kSuperblockOffset[other], [](Superblock& s) { s.file_id[3] ^= 1; });
        }},
   };
-  for (const auto& [what, newest_is_gone, edit] : cases) {
+  for (const auto& wrong : cases) {
     for (const bool power_cut : {false, true}) {
-      CAPTURE(what);
+      CAPTURE(wrong.what);
       CAPTURE(power_cut);
       Case c;
       REQUIRE(c.open().ok());
@@ -133,17 +133,17 @@ TEST_CASE("a superblock that does not belong where it stands is damage: the othe
       for (size_t i = 0; i < 2; i++)
         REQUIRE(decode(at(c.file, kSuperblockOffset[i]), &found[i]) == SuperblockVerdict::kValid);
       const size_t newest = found[1].sequence > found[0].sequence ? 1 : 0;
-      edit(c.file, newest, 1 - newest);
+      wrong.edit(c.file, newest, 1 - newest);
       put(c.path, c.file);
       ForgetfulPlatform forgetful;
       REQUIRE((power_cut ? c.open(forgetful) : c.open()).ok());
       const RecoveryReport& report = c.engine->recovery();
       CHECK(report.status == (power_cut ? RecoveryStatus::kRolledBack : RecoveryStatus::kReplayed));
       // Removed between the two sync points.
-      CHECK(c.engine->was_removed(c.addresses[7]) == !(power_cut && newest_is_gone));
+      CHECK(c.engine->was_removed(c.addresses[7]) == !(power_cut && wrong.newest_is_gone));
       REQUIRE(report.quarantined == 1);
       CHECK(report.damage[0].kind == DamageKind::kSuperblock);
-      CHECK(report.damage[0].offset == kSuperblockOffset[newest_is_gone ? newest : 1 - newest]);
+      CHECK(report.damage[0].offset == kSuperblockOffset[wrong.newest_is_gone ? newest : 1 - newest]);
       CHECK(report.marker.is_set);
       VerifyReport verified;
       REQUIRE(Verifier(*c.engine).run(nullptr, &verified).ok());
