@@ -14,10 +14,9 @@ namespace {
 // False where the superblock that counts is gone: then other contents stand in the file. (A new file has none yet.)
 bool is_in_place(const Superblock& expected, const std::byte* base) {
   if (expected.sequence == 0) return true;
-  Superblock found;
-  return decode_in_place(base, expected.sequence & 1, &found) == SuperblockVerdict::kValid &&
-         found.file_id == expected.file_id && found.sequence == expected.sequence &&
-         found.durable_epoch == expected.durable_epoch;
+  std::byte bytes[Superblock::kSize];
+  encode(expected, bytes);
+  return std::memcmp(base + kSuperblockOffset[expected.sequence & 1], bytes, sizeof bytes) == 0;
 }
 
 }  // namespace
@@ -95,7 +94,7 @@ Status SyncMachine::step() {
       const bool damaged = verdict == SuperblockVerdict::kDamaged ||
                            (verdict == SuperblockVerdict::kForeign && superblock_.sequence > 2) ||
                            (verdict == SuperblockVerdict::kValid && !is_predecessor(there, e.superblock_));
-      store32(at + kBody, !damaged ? 0 : crc == 1 ? 2 : crc ^ 1);
+      store32(at + kBody, !damaged ? 0 : MMCB_NEVER(crc == 1) ? 2 : crc ^ 1);
       copy_in(at, bytes, kFileMagic.size());
       MMCB_STEP(kSuperblockHalf);
       copy_in(at + kFileMagic.size(), bytes + kFileMagic.size(), kBody - kFileMagic.size());
