@@ -6,7 +6,7 @@ import { addCounts, countsLine, fail, readReport, root, run, tool } from './lib/
 import { setup } from './setup.mjs';
 
 const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-const script = (name) => run(npm, ['run', '--silent', name]).then(({ code }) => code);
+const script = (name, ...args) => run(npm, ['run', '--silent', name, '--', ...args]).then(({ code }) => code);
 
 // Each step: a title, the names of the reports it leaves (none: the step counts as one), and what to run.
 const steps = [
@@ -16,7 +16,7 @@ const steps = [
   ['npm test', ['native', 'js', 'crash', 'hostile'], () => run(npm, ['test', '--silent']).then(({ code }) => code)],
   ['ASan and UBSan', ['asan'], () => script('test:asan')],
   ['TSan', ['tsan'], () => script('test:tsan')],
-  ['fuzzing', ['fuzz'], () => script('test:fuzz')],
+  ['fuzzing', ['fuzz'], () => script('test:fuzz', '--runs', '8000', '--seed', '1')],
   ['Node suite under ASan', ['node-address-undefined'], () => script('test:node-asan')],
   ['soak', ['soak'], () => script('test:soak')],
   ['branch coverage', ['coverage'], () => script('test:coverage')],

@@ -1,16 +1,18 @@
 // Fuzzing with libFuzzer: replays the corpus and every input that once failed, then looks for new ones.
-//   node scripts/fuzz.mjs [--seconds N] [--target name] [--bug name] [--minimise]
+//   node scripts/fuzz.mjs [--seconds N | --runs N] [--seed N] [--target name] [--bug name] [--minimise]
+// --runs with --seed: (nearly) the same inputs each time. So in CI, where a change that passed once is to pass again.
 // Both targets run at once, one process each. A failing input is kept in build/fuzz/<target>/; replay it with
 //   MMCB_FUZZ_EXPLAIN=1 build/fuzz-build/fuzz_<target> <file>
 // and, when the bug is fixed, put it into test/native/fuzz/regressions/<target>/, which every `npm test` replays.
 // --bug switches a deliberate bug of the engine on (native/core/step.h): then finding it is what is asked for.
 // --minimise folds what was found into test/native/fuzz/corpus/.
+import { randomInt } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { installDebianPackages } from './lib/debian.mjs';
 import { filesUnder } from './lib/fingerprint.mjs';
-import { cmake, fail, finish, must, root, run, skip, works } from './lib/run.mjs';
+import { cmake, fail, finish, must, root, run, skip, withoutRandomisation, works } from './lib/run.mjs';
 
 const targets = {
   recovery: { maxLength: 208 },
@@ -19,6 +21,8 @@ const targets = {
 const { values } = parseArgs({
   options: {
     seconds: { type: 'string', default: '60' },
+    runs: { type: 'string' },
+    seed: { type: 'string', default: String(randomInt(1, 2 ** 31)) },
     target: { type: 'string' },
     bug: { type: 'string' },
     minimise: { type: 'boolean', default: false },
@@ -52,6 +56,7 @@ async function main() {
         (artifacts.length ? `; see ${artifacts.join(', ')}` : ''),
     );
   }
+  console.log(`seed ${values.seed}`);
   if (values.minimise && !counts.failed) for (const name of named) await minimise(name);
   finish('fuzz', counts);
 }
@@ -60,8 +65,10 @@ async function main() {
 async function fuzz(name) {
   const program = join(root, buildFolder, `fuzz_${name}`);
   const found = join('build', 'fuzz', name);
-  const corpus = join(found, 'corpus');
-  // What an earlier run has learnt is used again; what it has failed with is not.
+  const corpus = join(found, values.runs ? 'fresh' : 'corpus');
+  // What an earlier run has learnt is used again (not where the runs are to be the same ones each time); what it has failed
+  // with is not.
+  if (values.runs) rmSync(join(root, corpus), { recursive: true, force: true });
   mkdirSync(join(root, corpus), { recursive: true });
   for (const file of crashes(found)) rmSync(join(root, file));
   const kept = [`test/native/fuzz/corpus/${name}`, `test/native/fuzz/regressions/${name}`];
@@ -81,9 +88,11 @@ async function fuzz(name) {
     ? { code: 0, output: '' }
     : await run(program, [...limits, artifacts, '-runs=0', ...folders.map((path) => join(root, path))], options);
   if (replay.code !== 0) return report(replay, false);
-  const time = [`-max_total_time=${values.seconds}`, '-print_final_stats=1'];
+  const length = values.runs ? `-runs=${values.runs}` : `-max_total_time=${values.seconds}`;
+  const random = [length, `-seed=${values.seed}`, '-print_final_stats=1'];
   const seeds = [corpus, ...folders].map((path) => join(root, path));
-  const result = await run(program, [...limits, artifacts, ...time, ...seeds], options);
+  const [command, ...args] = await withoutRandomisation([program, ...limits, artifacts, ...random, ...seeds]);
+  const result = await run(command, args, options);
   return report(result, values.bug ? result.code !== 0 : result.code === 0);
 
   function report({ output }, ok) {

@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } f
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { generator } from '../test/support/generator.mjs';
+import { generator } from '../bench/lib/random.mjs';
 import { fail, finish, root, writeReport } from './lib/run.mjs';
 import { setup } from './setup.mjs';
 

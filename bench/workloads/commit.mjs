@@ -4,6 +4,7 @@
  */
 import { latencySummary } from '../lib/statistics.mjs';
 import { valueIndex } from './input.mjs';
+import { loading } from './loading.mjs';
 import { verifySample } from './verify.mjs';
 
 const WRITERS = [1, 16, 256];
@@ -24,19 +25,7 @@ export function commitWorkloads(input, { seconds }) {
   }
 
   return [
-    {
-      name: 'load',
-      count: entries,
-      needs: ['set'],
-      writes: true,
-      loads: true,
-      unreported: true,
-      run: (store) => (from, to) => {
-        for (let i = from; i < to; i++) store.set(i, values[i & mask]);
-        return 0;
-      },
-      done: verify,
-    },
+    { ...loading('load', input, (i) => i, verify), unreported: true },
     ...WRITERS.map((writers) => ({
       name: `${writers} ${writers === 1 ? 'writer' : 'writers'}`,
       needs: ['setDurably'],

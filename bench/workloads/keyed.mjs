@@ -1,5 +1,6 @@
 /** Values under keys: the same for integers and for strings. */
 import { expectedSum, flatNames, GONE, noteVersions, SAMPLED, tagOf, valueIndex } from './input.mjs';
+import { loading } from './loading.mjs';
 import { verifySample } from './verify.mjs';
 
 const TOGETHER = 100; // keys in a call of getMany and setMany
@@ -45,18 +46,7 @@ function keyedWorkloads(input, nameOf, missingNameOf) {
   };
 
   return [
-    {
-      name: 'set new',
-      count: entries,
-      needs: ['set'],
-      writes: true,
-      loads: true,
-      run: (store) => (from, to) => {
-        for (let i = from; i < to; i++) store.set(nameOf(i), values[i & mask]);
-        return 0;
-      },
-      done: verify,
-    },
+    loading('set new', input, nameOf, verify),
     get('get, sequential', sequential, (store) => (from, to) => {
       let sum = 0;
       for (let i = from; i < to; i++) sum += tagOf(store.get(nameOf(i)));

@@ -1,4 +1,5 @@
 /** JavaScript objects under integer keys, stored as MessagePack: encoding and decoding is part of the work. */
+import { loading } from './loading.mjs';
 
 export function objectWorkloads(input) {
   const { entries, operations, order } = input;
@@ -19,17 +20,7 @@ export function objectWorkloads(input) {
     return sum;
   };
   return [
-    {
-      name: 'set new',
-      count: entries,
-      needs: ['set'],
-      writes: true,
-      loads: true,
-      run: (store) => (from, to) => {
-        for (let i = from; i < to; i++) store.set(i, objects[i & 1023]);
-        return 0;
-      },
-    },
+    loading('set new', { entries, values: objects, mask: objects.length - 1 }, (i) => i),
     {
       name: 'get, uniform',
       count: operations,

@@ -7,6 +7,7 @@
 import { BLOCK } from '../engines/index.mjs';
 import { zipfian } from '../lib/zipfian.mjs';
 import { flatNames } from './input.mjs';
+import { loading } from './loading.mjs';
 import { verifySample } from './verify.mjs';
 
 const [READ, UPDATE, INSERT, MODIFY] = [0, 1, 2, 3];
@@ -26,18 +27,7 @@ export function ycsbWorkloads(input) {
   const names = flatNames(most, (i) => `user${hash(i)}${i}`);
   const verify = (store) => verifySample(input, (key) => store.get(names[key]));
   return [
-    {
-      name: 'load',
-      count: entries,
-      needs: ['set'],
-      writes: true,
-      loads: true,
-      run: (store) => (from, to) => {
-        for (let i = from; i < to; i++) store.set(names[i], values[i & mask]);
-        return 0;
-      },
-      done: verify,
-    },
+    loading('load', input, (i) => names[i], verify),
     ...mixes.map(([name, mix]) => {
       const plan = mix.latest ? latestPlan(input, mix) : zipfianPlan(input, mix);
       return {

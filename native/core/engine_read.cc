@@ -35,7 +35,7 @@ Engine::Copied Engine::copy_entry(uint64_t offset, Address expected, MutableByte
   std::byte bytes[EntryHeader::kSize];
   copy_out(bytes, at, sizeof bytes);
   *header = decode_entry_header(bytes);
-  const uint64_t size = EntryHeader::kSize + header->key_size + static_cast<uint64_t>(header->data_size);
+  const uint64_t size = header->used_size();
   if (header->crc == 0 || size > volume_.size() - offset) return Copied::kChanged;
   if (expected.slot != kNoSlot && header->address() != expected) return Copied::kChanged;
   const std::byte* key = at + EntryHeader::kSize;
@@ -62,7 +62,7 @@ bool Engine::is_whole(uint64_t offset) const {
   std::byte bytes[EntryHeader::kSize];
   copy_out(bytes, at, sizeof bytes);
   const EntryHeader header = decode_entry_header(bytes);
-  const uint64_t size = EntryHeader::kSize + header.key_size + static_cast<uint64_t>(header.data_size);
+  const uint64_t size = header.used_size();
   if (header.crc == 0 || size > volume_.size() - offset) return false;
   const std::byte* key = at + EntryHeader::kSize;
   return header.crc == entry_crc(entry_seed(seed_, offset, segments_.incarnation_at(offset)), bytes, key,

@@ -88,6 +88,8 @@ struct Superblock {
   DamageMarker damage;
 
   static constexpr size_t kSize = 256;
+
+  bool operator==(const Superblock&) const = default;
 };
 
 enum class SuperblockVerdict : uint8_t {
@@ -185,6 +187,8 @@ struct EntryHeader {
   uint16_t key_size = 0;
 
   static constexpr size_t kSize = 32;
+  // Header, key and data: what the checksum covers. The slack comes behind it.
+  uint64_t used_size() const { return kSize + key_size + static_cast<uint64_t>(data_size); }
   uint64_t total_size() const { return align8(kSize + key_size + static_cast<uint64_t>(capacity)); }
   Address address() const { return {slot, generation}; }
 };

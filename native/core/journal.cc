@@ -131,7 +131,7 @@ bool Journal::replay(std::byte* base, uint64_t file_size, const Superblock& supe
   const std::byte* image = kind == JournalKind::kEntry ? payload + 8 : base + offset;
   const uint64_t room = kind == JournalKind::kEntry ? length - 8 : file_size - offset;
   const EntryHeader header = decode_entry_header(image);
-  const uint64_t size = EntryHeader::kSize + header.key_size + static_cast<uint64_t>(header.data_size);
+  const uint64_t size = header.used_size();
   if (size > room || size > file_size - offset) return false;
   const std::byte* key = image + EntryHeader::kSize;
   const std::byte* data = key + header.key_size;

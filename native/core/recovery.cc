@@ -156,11 +156,10 @@ Status Recovery::attempt_once(Reading reading, Doubt doubt, bool replay) {
   if (scans_ != 0) MMCB_TRY(prepare(e.volume_.size()));
   scans_++;
   doubt_ = doubt;
-  const bool process_mode = (superblock_.flags & kFlagProcessMode) != 0;
-  power_was_lost_ = !replay && !process_mode;
+  power_was_lost_ = !replay && !was_process_mode();
   // In process mode segments are used again before their end is on the disk: after a power cut a trailer beside a lost header
   // says nothing about what was live.
-  trailers_count_ = replay || !process_mode || (superblock_.flags & kFlagClean) != 0;
+  trailers_count_ = replay || !was_process_mode() || (superblock_.flags & kFlagClean) != 0;
   replay_journal_ = replay && Journal::is_armed(e.volume_.at(0));
   if (replay_journal_) Journal::replay(e.volume_.at(0), e.volume_.size(), superblock_);
   return scan(reading);
@@ -176,7 +175,6 @@ Status Recovery::attempt(Reading reading, bool replay, bool* agrees) {
 Status Recovery::decide() {
   Engine& e = engine_;
   const bool clean = (superblock_.flags & kFlagClean) != 0;
-  const bool process_mode = (superblock_.flags & kFlagProcessMode) != 0;
   const bool failed = load64(e.volume_.at(kStateFailed)) == kFailedMark;
   const Uuid boot = e.platform_.boot_id();
   const bool same_boot =
@@ -194,14 +192,15 @@ Status Recovery::decide() {
     if (agrees) return Status();
   }
   // In process mode there is no exact older state to return to: after a power cut what is whole is taken, and said so.
-  if (!(process_mode && !clean)) {
+  if (!(was_process_mode() && !clean)) {
     MMCB_TRY(attempt(Reading::kAsOfDurable, false, &agrees));
     e.recovery_.status = clean ? RecoveryStatus::kClean : RecoveryStatus::kRolledBack;
     if (agrees) return Status();
     if (e.options_.recovery == RecoveryMode::kStrict) return Status(Code::kCorrupt, mismatch());
   }
   const bool page_cache_survived = !clean && same_boot;
-  return salvage(page_cache_survived || process_mode ? Reading::kNewest : Reading::kAsOfDurable, page_cache_survived);
+  return salvage(page_cache_survived || was_process_mode() ? Reading::kNewest : Reading::kAsOfDurable,
+                 page_cache_survived);
 }
 
 // After a failed sync the kernel takes pages for written that are not on the disk. It may drop them at any time, and no sync

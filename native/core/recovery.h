@@ -67,6 +67,7 @@ class Recovery final : private WalkInterrupt {
   // Scans under a reading, where that leaves doubts a second time; says whether the outcome is the one written down.
   Status attempt(Reading reading, bool replay, bool* agrees);
   Status attempt_once(Reading reading, Doubt doubt, bool replay);
+  bool was_process_mode() const { return (superblock_.flags & kFlagProcessMode) != 0; }
   bool matches_durable() const;
   bool matches_running() const;
   bool agrees_with(Reading reading) const;
@@ -105,6 +106,11 @@ class Recovery final : private WalkInterrupt {
   Status apply();
   void apply_to_segment(uint32_t index);
   void void_header(uint32_t index);
+  // Where the header was lost: writes it again.
+  void store_header(const SegmentHeader& header);
+  // A run reaches over no trailer of one of its segments: behind its data, one would speak for the segment once the run is
+  // free, or for the run, should its own be lost.
+  void void_inner_trailers(uint32_t first, const SegmentHeader& run, uint64_t data_end);
   void apply_to_entry(uint32_t index, uint64_t run_end, const WalkedEntry& entry);
   void remember_damage();
 

@@ -44,6 +44,31 @@ void Recovery::void_header(uint32_t index) {
   MMCB_STEP(kRecoveryScrubbed);
 }
 
+void Recovery::store_header(const SegmentHeader& header) {
+  std::byte bytes[SegmentHeader::kSize];
+  encode(header, engine_.seed_, bytes);
+  std::byte* at = engine_.volume_.at(engine_.segments_.offset_of(header.index));
+  copy_in(at + 8, bytes + 8, SegmentHeader::kSize - 8);
+  uint64_t first_word;
+  std::memcpy(&first_word, bytes, sizeof first_word);
+  store64(at, first_word);  // magic and checksum: now it holds again
+  MMCB_STEP(kRecoveryScrubbed);
+}
+
+void Recovery::void_inner_trailers(uint32_t first, const SegmentHeader& run, uint64_t data_end) {
+  Engine& e = engine_;
+  for (uint32_t i = first; i + 1 < first + run.run_length; i++) {
+    std::byte* const inside = e.volume_.at(e.segments_.offset_of(i + 1) - kSegmentTrailerSize);
+    uint32_t ignored;
+    if (e.segments_.offset_of(i + 1) < data_end + kSegmentTrailerSize ||
+        !decode_trailer(load64(inside), e.seed_, i, &ignored)) {
+      continue;
+    }
+    store64(inside, 0);
+    MMCB_STEP(kTrailerVoided);
+  }
+}
+
 void Recovery::apply_to_segment(uint32_t index) {
   Engine& e = engine_;
   std::byte* at = e.volume_.at(e.segments_.offset_of(index));
@@ -73,15 +98,7 @@ void Recovery::apply_to_segment(uint32_t index) {
     store64(at + kSegmentMarkOffset, encode_mark(e.seed_, index, header.incarnation, kSegmentOrdinal, 0));
     MMCB_STEP(kRecoveryRevived);
   }
-  if (rebuilt) {
-    std::byte bytes[SegmentHeader::kSize];
-    encode(header, e.seed_, bytes);
-    copy_in(at + 8, bytes + 8, SegmentHeader::kSize - 8);
-    uint64_t first_word;
-    std::memcpy(&first_word, bytes, sizeof first_word);
-    store64(at, first_word);  // magic and checksum: now it holds again
-    MMCB_STEP(kRecoveryScrubbed);
-  }
+  if (rebuilt) store_header(header);
   if (load64(trailer_at) != trailer) {
     store64(trailer_at, trailer);
     MMCB_STEP(kRecoveryScrubbed);
@@ -89,21 +106,10 @@ void Recovery::apply_to_segment(uint32_t index) {
   uint64_t data_end = 0;
   const WalkEnd end = walk_run(context_, index, header, ~0ull, [&](const WalkedEntry& entry) {
     apply_to_entry(index, run_end, entry);
-    data_end = entry.offset + EntryHeader::kSize + entry.header.key_size + entry.header.data_size;
+    data_end = entry.data_end();
     return entry.header.epoch <= limit_;
   });
-  // Nor does a run reach over a trailer of one of its segments. Its own was not there, or this one would speak for the segment
-  // when the run is free.
-  for (uint32_t i = index; i + 1 < index + header.run_length; i++) {
-    std::byte* const inside = e.volume_.at(e.segments_.offset_of(i + 1) - kSegmentTrailerSize);
-    uint32_t ignored;
-    if (e.segments_.offset_of(i + 1) < data_end + kSegmentTrailerSize ||
-        !decode_trailer(load64(inside), e.seed_, i, &ignored)) {
-      continue;
-    }
-    store64(inside, 0);
-    MMCB_STEP(kTrailerVoided);
-  }
+  void_inner_trailers(index, header, data_end);
   // A power cut can leave the header of an entry that was written after E on the disk, and not all of its data: no entry,
   // today. But what is appended here next may be the same data again, in the same place (compaction does just that), and a
   // power cut under it could then complete the old header, of an epoch that counts as durable by then. So it has to go.
@@ -177,8 +183,7 @@ Status Recovery::apply() {
   if (read_only) return Status();
   for (uint32_t i = 0; i < segments; i++) e.end_if_empty(i);
 
-  const bool was_process_mode = (superblock_.flags & kFlagProcessMode) != 0;
-  if (status == RecoveryStatus::kReplayed && !was_process_mode && !e.overwrites_durable() &&
+  if (status == RecoveryStatus::kReplayed && !was_process_mode() && !e.overwrites_durable() &&
       e.recovery_.quarantined == 0) {
     // E still holds: the next sync point comes in its time. But the process may have died between storing the superblock
     // that says E and syncing it, and then the disk still has the one before, whose space must not be used again.

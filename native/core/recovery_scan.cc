@@ -51,16 +51,12 @@ Status Recovery::scan(Reading reading) {
     if (!read_segment(context_, i, count, &header, &mark)) {
       // It would be believed again as soon as the file is long enough.
       if (is_cut_off(context_, i, count)) needs_apply(i);
-      if (!trailers_count_ || !rebuild_segment(i, &header)) {
+      rebuilt = trailers_count_ && rebuild_segment(i, &header);
+      if (rebuilt) doubts_++;
+      if (!rebuilt || doubt_ == Doubt::kExclude) {
         i++;
         continue;
       }
-      doubts_++;
-      if (doubt_ == Doubt::kExclude) {
-        i++;
-        continue;
-      }
-      rebuilt = true;
     }
     note_epoch(header.birth_epoch);
     if (mark.valid) note_epoch(mark.end_epoch);
@@ -79,9 +75,8 @@ Status Recovery::scan(Reading reading) {
     // Emptied after E: a power cut before the next sync point would still need it. (Not so what was emptied up to E, or in
     // process mode, whose header may stand for a run of which other segments are in use again. That E itself is on the disk,
     // apply() sees to, before anything is used again.)
-    const bool process_mode = e.overwrites_durable() || (superblock_.flags & kFlagProcessMode) != 0;
     const bool held = ended && reading == Reading::kNewest && mark.end_epoch > superblock_.durable_epoch &&
-                      !process_mode && !MMCB_BUG(kKillRecoveryFreesHeld);
+                      !was_process_mode() && !e.overwrites_durable() && !MMCB_BUG(kKillRecoveryFreesHeld);
     if ((!ended || held) && header.run_length > 1 && !MMCB_BUG(kOutlivedRunKept) && !settle_run(i, header)) {
       i++;
       continue;
@@ -198,9 +193,7 @@ bool Recovery::settle_run(uint32_t first, const SegmentHeader& run) {
     Mark mark;
     if (!read_segment(context_, i, segments.count(), &header, &mark)) continue;
     if (!std::exchange(walked, true)) {
-      walk_run(context_, first, run, ~0ull, [&](const WalkedEntry& entry) {
-        data_end = entry.offset + EntryHeader::kSize + entry.header.key_size + entry.header.data_size;
-      });
+      walk_run(context_, first, run, ~0ull, [&](const WalkedEntry& entry) { data_end = entry.data_end(); });
     }
     if (segments.offset_of(i) < data_end) continue;
     if (!mark.valid || mark.end_epoch == 0 || mark.end_epoch > limit_) needs_apply(i);

@@ -167,9 +167,7 @@ class Segments {
   // Headers, keys, data and marks of live entries: O(1).
   uint64_t live_bytes() const { return live_bytes_; }
 
-  static uint64_t footprint(const EntryHeader& h) {
-    return EntryHeader::kSize + h.key_size + uint64_t{h.data_size} + 8;
-  }
+  static uint64_t footprint(const EntryHeader& h) { return h.used_size() + sizeof(uint64_t); }
   static uint64_t slack_of(const EntryHeader& h) { return h.total_size() + 8 - footprint(h); }
 
  private:

@@ -14,9 +14,8 @@ namespace {
 // False where the superblock that counts is gone: then other contents stand in the file. (A new file has none yet.)
 bool is_in_place(const Superblock& expected, const std::byte* base) {
   if (expected.sequence == 0) return true;
-  std::byte bytes[Superblock::kSize];
-  encode(expected, bytes);
-  return std::memcmp(base + kSuperblockOffset[expected.sequence & 1], bytes, sizeof bytes) == 0;
+  Superblock there;
+  return decode_in_place(base, expected.sequence & 1, &there) == SuperblockVerdict::kValid && there == expected;
 }
 
 }  // namespace

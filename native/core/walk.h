@@ -25,6 +25,7 @@ struct WalkedEntry {
   Mark mark;
 
   const std::byte* bytes(const std::byte* base) const { return base + offset; }
+  uint64_t data_end() const { return offset + header.used_size(); }
 };
 
 struct WalkEnd {

@@ -3,8 +3,9 @@
  * acknowledged there when it has returned. Several threads do not get in each other's way: each has keys and entries of its
  * own.
  */
+
+import { generator } from '../../bench/lib/random.mjs';
 import { binary, IntMap, StringMap } from '../../dist/esm/index.js';
-import { generator } from '../support/generator.mjs';
 import { valueBytes } from './log.mjs';
 
 /** What writing() writes to: a buffer, and maps over it. */

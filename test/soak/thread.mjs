@@ -6,9 +6,9 @@
  * that was acknowledged, and of the one that is being set (the same, when none is). -1: the key is not there.
  */
 import { parentPort, workerData } from 'node:worker_threads';
+import { generator } from '../../bench/lib/random.mjs';
 import { binary, CompactableBuffer, IntMap, StringMap } from '../../dist/esm/index.js';
 import { valueBytes } from '../crash/log.mjs';
-import { generator } from '../support/generator.mjs';
 
 const { file, options, lane, lanes, keys, shared, seed } = workerData;
 const buffer = CompactableBuffer.openSync(file, options);

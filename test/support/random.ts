@@ -4,7 +4,7 @@
  */
 
 import { setImmediate } from 'node:timers/promises';
-import { generator } from './generator.mjs';
+import { generator } from '../../bench/lib/random.mjs';
 
 export class Random {
   /** From 0, inclusive, to 1, exclusive. */

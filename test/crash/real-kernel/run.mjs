@@ -14,9 +14,9 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { generator } from '../../../bench/lib/random.mjs';
 import { installDebianPackages } from '../../../scripts/lib/debian.mjs';
 import { cmake, fail, finish, root, skip } from '../../../scripts/lib/run.mjs';
-import { generator } from '../../support/generator.mjs';
 import { Machine, mounted, must, whatIsMissing } from './machine.mjs';
 import { modes, whatModeNeeds } from './modes.mjs';
 

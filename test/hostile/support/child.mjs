@@ -5,8 +5,8 @@
 import { closeSync, openSync, readdirSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setImmediate as turn } from 'node:timers/promises';
+import { generator } from '../../../bench/lib/random.mjs';
 import { CompactableBuffer } from '../../../dist/esm/index.js';
-import { generator } from '../../support/generator.mjs';
 import { idOf, valueBytes } from './values.mjs';
 
 /** By the name that the caller gave them. */

@@ -1,1 +1,0 @@
-export function generator(seed: number): () => number;
