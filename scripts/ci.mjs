@@ -16,7 +16,7 @@ const steps = [
   ['npm test', ['native', 'js', 'crash', 'hostile'], () => run(npm, ['test', '--silent']).then(({ code }) => code)],
   ['ASan and UBSan', ['asan'], () => script('test:asan')],
   ['TSan', ['tsan'], () => script('test:tsan')],
-  ['fuzzing', ['fuzz'], () => script('test:fuzz', '--runs', '8000', '--seed', '1')],
+  ['fuzzing', ['fuzz'], () => script('test:fuzz', '--runs', '12000', '--seed', '1')],
   ['Node suite under ASan', ['node-address-undefined'], () => script('test:node-asan')],
   ['soak', ['soak'], () => script('test:soak')],
   ['branch coverage', ['coverage'], () => script('test:coverage')],

@@ -44,9 +44,6 @@ struct Sample {
 
 Key key_of(const Entry& entry) { return {entry.kind, bytes(entry.key)}; }
 
-// The simulated disk learns from these what the engine has stored.
-[[maybe_unused]] const bool hooks_installed = (harness::install_hooks(), true);
-
 enum class Ending { kClosed, kPowerCut, kKilled };
 
 constexpr uint64_t kBoot = 1;
@@ -324,6 +321,7 @@ void check_salvage(const Sample& sample, Ending ending, uint64_t sector, Simulat
 }
 
 void check_every_sector(Ending ending) {
+  const harness::HookScope hooks;  // by which the simulated disk learns what the engine has stored
   const Sample sample = make_sample(ending);
   const uint64_t boot = ending == Ending::kKilled ? kBoot : kBoot + 1;
   const uint64_t seed = seed_from_environment();
@@ -369,6 +367,7 @@ TEST_CASE("damage to any one sector of a file whose process was killed: the same
 }
 
 TEST_CASE("a lost segment header and lost marks are made good where the digest proves what was there") {
+  const harness::HookScope hooks;
   SimulatedDisk disk(1);
   SimulatedPlatform platform(disk);
   {

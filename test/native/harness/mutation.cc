@@ -26,11 +26,16 @@ void watch_stores_to(SimulatedDisk* disk) { watched().push_back(disk); }
 
 void stop_watching(SimulatedDisk* disk) { std::erase(watched(), disk); }
 
-void install_hooks() {
+HookScope::HookScope() {
   step_hook = [](Step step) { mutation.on_step(step); };
   store_hook = [](const StoreSite& site, std::byte* at, size_t length, bool done) {
     mutation.on_store(site, at, length, done);
   };
+}
+
+HookScope::~HookScope() {
+  step_hook = nullptr;
+  store_hook = nullptr;
 }
 
 void Mutation::on_step(Step step) {

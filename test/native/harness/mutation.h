@@ -26,8 +26,14 @@ class SimulatedDisk;
 void watch_stores_to(SimulatedDisk* disk);
 void stop_watching(SimulatedDisk* disk);
 
-// Installs step_hook and store_hook. Call once.
-void install_hooks();
+// Installs step_hook and store_hook for the time of a scope. One at a time, and no other thread runs an engine meanwhile.
+class HookScope {
+ public:
+  HookScope();
+  ~HookScope();
+  HookScope(const HookScope&) = delete;
+  HookScope& operator=(const HookScope&) = delete;
+};
 
 // What the engine is doing, as far as syncs differ by it.
 enum class Activity : uint8_t { kRunning, kOpening, kCreating, kClosing, kBackup, kCount };

@@ -76,7 +76,7 @@ Arguments parse(int count, char** values) {
 int main(int count, char** values) {
   using namespace mmcb::harness;
   const Arguments arguments = parse(count, values);
-  install_hooks();
+  const HookScope hooks;
   if (arguments.mode == "random") return run_random(arguments);
   if (arguments.mode == "exhaustive") return run_exhaustively(arguments);
   if (arguments.mode == "backup") return run_backups(arguments);
