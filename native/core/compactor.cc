@@ -90,6 +90,22 @@ void Compactor::choose_victims() {
   }
 }
 
+void Compactor::look_ahead(uint64_t end) const {
+  const Engine& e = engine_;
+  const uint64_t stop = std::min(end, position_ + kChunk);
+  for (uint64_t at = position_; at + EntryHeader::kSize <= stop;) {
+    const EntryHeader h = decode_entry_header(e.volume_.at(at));
+    // A guess: what is no entry is found out when its turn comes.
+    if (h.crc == 0 || h.used_size() > h.total_size() || h.total_size() > end - at) return;
+    e.slots_.prefetch(h.slot);
+    const Key key{h.kind, {e.volume_.at(at) + EntryHeader::kSize, h.key_size}};
+    if (h.kind == Kind::kStringKey || (h.kind == Kind::kIntKey && h.key_size == sizeof(int64_t))) {
+      e.index_for(h.kind).prefetch(e.word_of(key));
+    }
+    at = entry_start(at + h.total_size());
+  }
+}
+
 // Moves entries of the last victim until `budget` is used up or it is empty.
 Status Compactor::move_some(uint64_t budget) {
   Engine& e = engine_;
@@ -113,6 +129,7 @@ Status Compactor::move_some(uint64_t budget) {
     const uint64_t start = segments.offset_of(victim);
     const uint64_t end = start + s.used;
     if (position_ == 0) position_ = entry_start(start + kSegmentHeaderSize);
+    look_ahead(end);
     uint64_t chunk = 0;
     // The last move ends the segment.
     while (chunk < kChunk && position_ < end && s.live_entries != 0) {
@@ -200,9 +217,8 @@ Status Compactor::take_step(uint64_t budget, Next* next) {
     *next = Next::kNeedsSync;
     return Status();
   }
-  // A sync point has passed: what was freed can be given back, and, for kAll, the file's end be moved to its front.
-  const bool keep_reserve = goal_ != Goal::kAll;
-  MMCB_TRY(e.trim(keep_reserve));
+  // A sync point has passed: what was freed can be used again, for kAll by what stands at the file's end. Only then is the
+  // rest given back: holes would have to be filled again.
   if (goal_ == Goal::kAll && ++round_ < kMaxRounds) {
     choose_victims();
     if (!victims_.empty()) {
@@ -210,6 +226,8 @@ Status Compactor::take_step(uint64_t budget, Next* next) {
       return Status();
     }
   }
+  const bool keep_reserve = goal_ != Goal::kAll;
+  MMCB_TRY(e.trim(keep_reserve));
   if (!trimmed_again_ && e.could_trim_more(keep_reserve)) {
     trimmed_again_ = true;
     *next = Next::kNeedsSync;

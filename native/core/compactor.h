@@ -52,6 +52,8 @@ class Compactor {
   // Throws std::bad_alloc; nothing has been chosen then.
   void choose_victims();
   Status take_step(uint64_t budget, Next* next);
+  // Brings in what moving the next entries will touch, up to `end`: their misses overlap.
+  void look_ahead(uint64_t end) const;
   Status move_some(uint64_t budget);
 
   Engine& engine_;

@@ -20,10 +20,12 @@ constexpr uint64_t kDefaultAddressSpace = 1ull << 40;
 constexpr uint64_t kMaxBlankFile = 64 << 20;
 
 // Under steady writes with policy 'space' the file is held to this times live data times extension factor (the promise is
-// 1.5, everything counted), or, for entries so small that their headers weigh more, to what compaction could bring it
-// down to plus this share; and some segments for the streams' open ends.
+// 1.5, everything counted), and some segments for the streams' open ends: as long as that leaves compaction an eighth over
+// what it could bring the file down to. Entries so small that their headers weigh more get a third, since their bound is
+// out of reach anyway: with an eighth, compaction moves four entries for each one that is written.
 constexpr double kSpaceFactor = 1.44;
 constexpr uint64_t kSpareShare = 8;
+constexpr uint64_t kSmallEntriesShare = 3;
 // But never so near to it that compaction moves everything to gain nothing.
 constexpr uint64_t kLeastShare = 12;
 // Bytes that aligning an entry to 8 costs on average.
@@ -288,7 +290,9 @@ uint64_t Engine::space_limit() const {
       static_cast<uint64_t>(kSpaceFactor * options_.extension_factor * static_cast<double>(data_size_));
   // Of this, one free segment is not for writers (Segments::keep_spare()).
   const uint64_t spare = segments_.segment_size();
-  return std::max(ideal + ideal / kSpareShare + kSpareSegments * spare, by_data - std::min(by_data, spare));
+  const uint64_t by_share = ideal + ideal / kSpareShare + kSpareSegments * spare;
+  if (by_data >= by_share + spare) return by_data - spare;
+  return ideal + ideal / kSmallEntriesShare + kSpareSegments * spare;
 }
 
 uint64_t Engine::wanted_space() const {
@@ -308,7 +312,6 @@ void Engine::prefault() {
   {
     std::lock_guard guard(lock_);
     (void)segments_.grow_ahead();
-    // Their marks first, in small folios: under the lock, lest a writer brings them in as large ones meanwhile.
     // Where there is no memory for the list, nothing is brought in.
     (void)guarded([&] {
       next = segments_.next_unfaulted(static_cast<uint32_t>(kPrefaultBytes / segments_.segment_size()));
@@ -316,6 +319,12 @@ void Engine::prefault() {
     });
   }
   // Without the lock: a segment that is taken or given back meanwhile is not harmed, the hint just comes to nothing.
+  for (const uint32_t segment : next) {
+    // The marks first. A writer who takes the segment before this is noted does it himself.
+    segments_.prepare_marks(segment);
+    std::lock_guard guard(lock_);
+    segments_.note_faulted(segment);
+  }
   for (const uint32_t segment : next) {
     volume_.populate(segments_.offset_of(segment), segments_.segment_size(), Populate::kWrite);
   }

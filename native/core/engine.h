@@ -251,6 +251,8 @@ class Engine {
   // Stores an end mark.
   void end_entry(const Found& found);
   uint64_t mark_offset_of(const Found& found) const;
+  // Brings in what ending this version will touch, while its checksum is being taken: its mark and its slot lie elsewhere.
+  void prefetch_ending(const Found& found) const;
   void announce_digest(uint64_t next);
   void settle_digest();
   void note_change() { dirty_.store(true, std::memory_order_relaxed); }

@@ -80,6 +80,7 @@ Status Engine::locate(Address address, Found* found) const {
   const uint64_t offset = slots_.resolve(address);
   if (offset == 0) return Status(Code::kNotFound, "no entry has this address: it was removed or never given out");
   MMCB_TRY(read_header(offset, found));
+  prefetch_ending(*found);
   if (found->address != address) {
     return damaged_header(offset);
   }
@@ -90,6 +91,7 @@ Status Engine::locate(const Key& key, Found* found) const {
   const uint64_t offset = find_offset(key);
   if (offset == 0) return Status(Code::kNotFound);
   MMCB_TRY(read_header(offset, found));
+  prefetch_ending(*found);
   // That the header is this entry's is told by its checksum where that is cheap (its lines are on their way already), and
   // else by the slot, which is a cache miss of its own.
   if (found->header.total_size() <= kCheckedUpdate) {
@@ -110,6 +112,13 @@ Bytes Engine::key_of(const Found& found) const {
 
 uint64_t Engine::mark_offset_of(const Found& found) const {
   return mark_offset(segments_.end_of(segments_.index_of(found.offset)), found.header.ordinal);
+}
+
+void Engine::prefetch_ending(const Found& found) const {
+  // A version of this epoch is mostly updated in place.
+  if (found.header.epoch == open_epoch_.load(std::memory_order_relaxed)) return;
+  __builtin_prefetch(volume_.at(mark_offset_of(found)), 1);
+  slots_.prefetch(found.header.slot);
 }
 
 uint32_t Engine::capacity_for(size_t key_size, uint64_t data_size) const {

@@ -159,8 +159,13 @@ class Segments {
   uint64_t garbage_of(uint32_t segment) const;
   // Slack in one segment beyond what its entries would get if they were written now.
   uint64_t excess_slack_of(uint32_t segment, double extension_factor) const;
-  // Free segments that will be taken next and were not asked for before, at most `most`; notes that they were.
-  std::vector<uint32_t> next_unfaulted(uint32_t most);
+  // Of the `most` free segments that will be taken next, those whose pages were not brought in yet.
+  std::vector<uint32_t> next_unfaulted(uint32_t most) const;
+  // Brings the place of the marks of a segment in, or of the run that ends with it, in small folios: before anything else
+  // is, in large ones. From any thread, without the lock: where nothing can be brought in (any more), nothing is.
+  void prepare_marks(uint32_t last);
+  // Its marks are prepared: whoever takes it need not do it. Nothing where it was taken or given back meanwhile.
+  void note_faulted(uint32_t segment);
   uint32_t free_segments() const { return static_cast<uint32_t>(free_.size()); }
   uint64_t file_bytes() const { return head_ + static_cast<uint64_t>(segments_.size()) * segment_size_; }
   uint64_t live_and_slack() const { return live_and_slack_; }
@@ -186,7 +191,6 @@ class Segments {
   Status add_segments(uint64_t number);
   // Makes room in memory for `count` segments in all, so that nothing later has to allocate for them.
   Status reserve_tables(uint64_t count);
-  void prepare_marks(uint32_t last);
   void set_incarnation(uint32_t segment, uint32_t incarnation);
   uint64_t room_of(uint32_t segment) const;
 

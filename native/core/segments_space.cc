@@ -140,19 +140,22 @@ void Segments::prepare_marks(uint32_t last) {
   volume_.populate(offset_of(last + 1) - bytes, bytes, Populate::kWriteSmallFolios);
 }
 
-std::vector<uint32_t> Segments::next_unfaulted(uint32_t most) {
+std::vector<uint32_t> Segments::next_unfaulted(uint32_t most) const {
   std::vector<uint32_t> next;
   next.reserve(std::min<uint64_t>(most, free_.size()));
   uint32_t looked_at = 0;
   for (uint32_t segment = free_.next(0); segment != kNone; segment = free_.next(uint64_t{segment} + 1)) {
     if (looked_at++ == most) break;
-    Segment& s = segments_[segment];
-    if (s.faulted || s.hollow) continue;
-    prepare_marks(segment);
-    s.faulted = true;
-    next.push_back(segment);
+    const Segment& s = segments_[segment];
+    if (!s.faulted && !s.hollow) next.push_back(segment);
   }
   return next;
+}
+
+void Segments::note_faulted(uint32_t segment) {
+  if (segment >= count()) return;
+  Segment& s = segments_[segment];
+  if (s.state == Segment::State::kFree && !s.hollow) s.faulted = true;
 }
 
 uint32_t Segments::reserve_size() const {

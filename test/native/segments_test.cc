@@ -213,10 +213,23 @@ TEST_CASE("growing ahead begins when half of a growth is used up") {
   CHECK(space.segments.grow_ahead().ok());
   CHECK(space.segments.count() == 72);
   // Pages are brought in for those that will be taken next, once.
-  CHECK(space.segments.next_unfaulted(3) == std::vector<uint32_t>{60, 61, 62});
-  CHECK(space.segments.next_unfaulted(4) == std::vector<uint32_t>{63});
-  CHECK(space.segments.next_unfaulted(100).size() == 8);
-  CHECK(space.segments.next_unfaulted(100).empty());
+  const auto bring_in = [&](uint32_t most) {
+    const std::vector<uint32_t> next = space.segments.next_unfaulted(most);
+    for (const uint32_t segment : next) {
+      space.segments.prepare_marks(segment);
+      space.segments.note_faulted(segment);
+    }
+    return next;
+  };
+  CHECK(bring_in(3) == std::vector<uint32_t>{60, 61, 62});
+  CHECK(bring_in(4) == std::vector<uint32_t>{63});
+  CHECK(bring_in(100).size() == 8);
+  CHECK(bring_in(100).empty());
+  // Not so what a writer has taken meanwhile, or what is not there any more.
+  space.allocate(kHalf);
+  space.segments.note_faulted(60);
+  space.segments.note_faulted(1000);
+  CHECK_FALSE(space.segments.at(60).faulted);
 }
 
 TEST_CASE("a file with a limit does not grow ahead") {
