@@ -15,6 +15,10 @@ using Clock = std::chrono::steady_clock;
 // A writer held up for want of space waits this long at most in one call; then the file grows.
 constexpr auto kPatience = std::chrono::milliseconds(500);
 constexpr uint64_t kCompactionStep = 1 << 20;
+// A sync point waits this share of what the last one took for those it has served, at most so long.
+constexpr int kGatherShare = 8;
+constexpr auto kLongestGathering = std::chrono::milliseconds(1);
+constexpr size_t kNever = ~size_t{0};
 // Policy 'space' moves a file of more segments than this together when more than this share of it serves nobody.
 constexpr uint64_t kSmallFile = 8;
 constexpr double kShrinkShare = 2.0 / 3;
@@ -41,16 +45,18 @@ void SharedStore::flush(Store::Done done) {
     done(Status());
     return;
   }
+  bool is_wanted = false;
   Status status = guarded([&] {
     std::lock_guard guard(mutex_);
     waiting_.push_back(std::move(done));
+    is_wanted = waiting_.size() >= wake_at_;
     return Status();
   });
   if (!status.ok()) {
     done(status);
     return;
   }
-  sync_wake_.notify_one();
+  if (is_wanted) sync_wake_.notify_one();
 }
 
 Status SharedStore::flush() {
@@ -196,6 +202,12 @@ void SharedStore::relieve() {
   space_wake_.notify_all();
 }
 
+void SharedStore::gather(std::unique_lock<std::mutex>& lock) {
+  if (waiting_.empty()) return;
+  wake_at_ = crowd_;
+  sync_wake_.wait_until(lock, gather_until_, [&] { return stopping_sync_ || waiting_.size() >= crowd_; });
+}
+
 void SharedStore::sync_loop() {
   const bool periodic = engine_->options().durability == Durability::kInterval;
   const auto interval = std::chrono::milliseconds(engine_->options().sync_interval_ms);
@@ -203,15 +215,19 @@ void SharedStore::sync_loop() {
   std::unique_lock lock(mutex_);
   for (;;) {
     const auto wanted = [&] { return stopping_sync_ || !waiting_.empty(); };
+    wake_at_ = 1;
     if (periodic) {
       sync_wake_.wait_for(lock, interval, wanted);
     } else {
       sync_wake_.wait(lock, wanted);
     }
     if (stopping_sync_ && waiting_.empty()) return;
+    gather(lock);
+    wake_at_ = kNever;  // whoever comes now is found when this is done
     std::vector<Store::Done> served;
     served.swap(waiting_);
     lock.unlock();
+    const auto started = Clock::now();
     Status status = engine_->refusal();
     if (status.ok()) {
       if (engine_->has_unsynced_changes()) {
@@ -221,6 +237,11 @@ void SharedStore::sync_loop() {
         status = engine_->check_file_size();
       }
     }
+    const auto finished = Clock::now();
+    lock.lock();
+    crowd_ = served.size() + waiting_.size();
+    gather_until_ = finished + std::min<Clock::duration>((finished - started) / kGatherShare, kLongestGathering);
+    lock.unlock();
     for (const Store::Done& done : served) done(status);
     if (status.ok() && Clock::now() >= next_trim) {
       (void)engine_->trim(true);

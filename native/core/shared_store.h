@@ -5,6 +5,7 @@
 // Thread safety: every call may come from any thread, but shut_down() only when no other call is under way or to come.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <map>
@@ -49,6 +50,9 @@ class SharedStore final : public SpaceListener {
  private:
   Status flush_now();
   void sync_loop();
+  // Group commit: gives those whom the last sync point has served a moment to come again, so that the next one serves them
+  // together with those who came while it was under way, and not in turn with them.
+  void gather(std::unique_lock<std::mutex>& lock);
   Status sync();
   void maintenance_loop();
   void check_policy();
@@ -76,6 +80,9 @@ class SharedStore final : public SpaceListener {
   std::condition_variable maintenance_wake_;
   std::condition_variable space_wake_;
   std::vector<Store::Done> waiting_;
+  size_t wake_at_ = 1;  // how many have to be waiting before the sync thread is woken
+  size_t crowd_ = 0;    // who waited for the last sync point, and who came meanwhile
+  std::chrono::steady_clock::time_point gather_until_;
   bool stopping_maintenance_ = false;
   bool stopping_sync_ = false;
   bool wants_prefault_ = false;

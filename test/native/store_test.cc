@@ -6,10 +6,14 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <functional>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include "core/shared_store.h"
 #include "support/engine_fixture.h"
+#include "support/forwarding_platform.h"
 
 using namespace mmcb;
 using namespace mmcb::test;
@@ -160,6 +164,63 @@ TEST_CASE("concurrent flushes share sync points, and each covers what came befor
   CHECK(bad == 0);
   CHECK(store->engine().stats().syncs < 8 * kFlushes);
   REQUIRE(store->flush().ok());
+}
+
+namespace {
+
+// A disk that takes its time, and tells when it is asked to sync.
+class SlowFile final : public ForwardingFile {
+ public:
+  SlowFile(std::unique_ptr<File> file, std::function<void()>& syncing)
+      : ForwardingFile(std::move(file)), syncing_(syncing) {}
+  Status sync() override {
+    if (syncing_) syncing_();
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    return ForwardingFile::sync();
+  }
+
+ private:
+  std::function<void()>& syncing_;
+};
+
+class SlowPlatform final : public ForwardingPlatform {
+ public:
+  Status open(const std::string& path, OpenMode mode, std::unique_ptr<File>* file) override {
+    MMCB_TRY(ForwardingPlatform::open(path, mode, file));
+    *file = std::make_unique<SlowFile>(std::move(*file), syncing);
+    return Status();
+  }
+
+  std::function<void()> syncing;
+};
+
+}  // namespace
+
+TEST_CASE("who comes again as soon as a sync point has served him shares the next one with those who came meanwhile") {
+  TemporaryFolder folder;
+  SlowPlatform platform;
+  Options options = small_options();
+  options.durability = Durability::kProcess;  // no sync points but those asked for
+  std::unique_ptr<Engine> engine;
+  REQUIRE(Engine::open(platform, folder.path("a.mmcb"), options, nullptr, &engine).ok());
+  SharedStore store(std::move(engine), false);
+  REQUIRE(store.start().ok());
+  // One comes while a sync point is under way, and one as soon as it is over.
+  bool is_waiting = false;  // the sync thread's, as both callbacks are
+  platform.syncing = [&] {
+    if (std::exchange(is_waiting, true)) return;
+    REQUIRE(store.engine().set(IntKey(1), bytes("x"), nullptr).ok());
+    store.flush([&](const Status&) { is_waiting = false; });
+  };
+  constexpr int kRounds = 20;
+  const uint64_t before = store.engine().stats().syncs;
+  for (int round = 0; round < kRounds; round++) {
+    REQUIRE(store.engine().set(IntKey(2), bytes("x"), nullptr).ok());
+    REQUIRE(store.flush().ok());
+  }
+  // One a round; served in turns they would take two.
+  CHECK(store.engine().stats().syncs - before < kRounds * 3 / 2);
+  CHECK(store.shut_down().ok());
 }
 
 TEST_CASE("policy 'space' frees the space of deletes without later writes, and holds steady updates to the bound") {
