@@ -232,6 +232,17 @@ bool Engine::release_space() {
 Status Engine::trim(bool keep_reserve) {
   // Cutting a file to a length that it has no more would make it longer.
   MMCB_TRY(check_file_size());
+  MMCB_TRY(cut_off(keep_reserve));
+  Segments::HoleSearch search{keep_reserve};
+  while (!search.is_done) {
+    std::lock_guard guard(lock_);
+    MMCB_TRY(writable());
+    MMCB_TRY(segments_.punch_next(&search));
+  }
+  return Status();
+}
+
+Status Engine::cut_off(bool keep_reserve) {
   std::lock_guard guard(lock_);
   MMCB_TRY(writable());
   release_space();

@@ -162,7 +162,7 @@ class Engine {
   // Copies part of the data of the version at `offset`.
   Status read_version(uint64_t offset, uint64_t position, MutableBytes target, uint64_t* copied) const;
 
-  // Gives free space back to the file system, but for a reserve if wanted. Takes the write lock for the time it needs.
+  // Gives free space back to the file system, but for a reserve if wanted. Takes the write lock for one segment at a time.
   Status trim(bool keep_reserve);
   // True when another sync point would let trim() give back more.
   bool could_trim_more(bool keep_reserve) const;
@@ -288,6 +288,8 @@ class Engine {
   // ---- Epochs, snapshots, space (engine.cc) ----
   // Frees what nothing needs any more. True when pinned readers stand in the way of more. Under lock_.
   bool release_space();
+  // Truncates what is free at the end of the file.
+  Status cut_off(bool keep_reserve);
   uint64_t oldest_snapshot() const { return snapshots_.empty() ? ~0ull : snapshots_.front(); }
   uint64_t newest_snapshot() const { return snapshots_.empty() ? 0 : snapshots_.back(); }
   uint64_t next_epoch() { return open_epoch_.fetch_add(1, std::memory_order_relaxed); }

@@ -36,6 +36,7 @@ struct Segment {
   bool faulted = false;  // free, and its pages were brought in
   bool damaged = false;  // holds quarantined bytes: neither compacted nor appended to
   bool victim = false;   // being compacted: not to be appended to
+  uint8_t trims = 0;     // free: how many trims have passed it over
   uint32_t behind = 0;   // free: how far before it the run began that it was freed with; that header may speak for it
   uint32_t incarnation = 0;
   uint32_t run_length = 1;
@@ -130,9 +131,18 @@ class Segments {
   bool release_ended(uint64_t durable_epoch, uint64_t oldest_snapshot);
   // Segments up to the last one in use: what a superblock has to count.
   uint32_t needed_count() const;
-  // Gives free space back: truncates free segments at the end (not below `floor` segments) but for a reserve, and
-  // punches holes for free segments in the middle but for a reserve.
+  // Gives free space back: truncates free segments at the end (not below `floor` segments) but for a reserve.
   Status trim(uint32_t floor, bool keep_reserve);
+  // Goes on giving the blocks of free segments in the middle back, all but those of a reserve: one segment a call, since the
+  // disk takes milliseconds for it. With a reserve, only what has been free over several trims: under steady updates
+  // segments come and go, and a hole has to be filled again.
+  struct HoleSearch {
+    bool keep_reserve = false;
+    uint32_t next = 0;
+    uint32_t kept = 0;
+    bool is_done = false;
+  };
+  Status punch_next(HoleSearch* search);
   // The number of segments that trim() would leave.
   uint32_t could_trim_to(uint32_t floor, bool keep_reserve) const;
 

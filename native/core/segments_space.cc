@@ -16,6 +16,8 @@ constexpr uint32_t kGrowthShare = 8;
 constexpr uint64_t kMarkFolios = 96 << 10;
 // Growing ahead of need by fewer segments than this gains nothing.
 constexpr uint32_t kWorthwhileGrowth = 4;
+// Trims that a free segment outlives before it becomes a hole.
+constexpr uint8_t kIdleTrims = 4;
 // From this many segments on the last free one is compaction's. A smaller file has not much to gain, nor one to spare.
 constexpr uint32_t kSpareFrom = 8;
 
@@ -283,21 +285,30 @@ uint32_t Segments::could_trim_to(uint32_t floor, bool keep_reserve) const {
 }
 
 Status Segments::trim(uint32_t floor, bool keep_reserve) {
-  const uint32_t used = count() - static_cast<uint32_t>(free_.size());
   const uint32_t target = could_trim_to(floor, keep_reserve);
   if (target < count()) {
     for (uint32_t i = target; i < count(); i++) free_.erase(i);
     segments_.resize(target);
     MMCB_TRY(volume_.shrink(file_bytes()));
   }
-  // Holes from the back, so that the segments taken next (the lowest) still have their blocks.
-  uint32_t kept = 0;
-  const uint32_t keep = std::max<uint32_t>(4, used / 8);
   for (uint32_t i = free_.next(0); i != kNone; i = free_.next(uint64_t{i} + 1)) {
-    if (segments_[i].hollow || kept++ < keep) continue;
-    MMCB_TRY(volume_.punch(offset_of(i), segment_size_));
-    segments_[i].hollow = true;
+    if (segments_[i].trims < kIdleTrims) segments_[i].trims++;
   }
+  return Status();
+}
+
+Status Segments::punch_next(HoleSearch* search) {
+  // Holes from the back, so that the segments taken next (the lowest) still have their blocks.
+  const uint32_t keep = std::max<uint32_t>(4, (count() - static_cast<uint32_t>(free_.size())) / 8);
+  for (uint32_t i = free_.next(search->next); i != kNone; i = free_.next(uint64_t{i} + 1)) {
+    Segment& s = segments_[i];
+    search->next = i + 1;
+    if (s.hollow || search->kept++ < keep || (search->keep_reserve && s.trims < kIdleTrims)) continue;
+    MMCB_TRY(volume_.punch(offset_of(i), segment_size_));
+    s.hollow = true;
+    return Status();
+  }
+  search->is_done = true;
   return Status();
 }
 

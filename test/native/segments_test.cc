@@ -50,6 +50,17 @@ struct Space {
     segments.end(segment, 1);
     segments.release_ended(1, ~0ull);
   }
+  Status trim(uint32_t floor, bool keep_reserve) {
+    MMCB_TRY(segments.trim(floor, keep_reserve));
+    Segments::HoleSearch search{keep_reserve};
+    while (!search.is_done) MMCB_TRY(segments.punch_next(&search));
+    return Status();
+  }
+  uint32_t holes() const {
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < segments.count(); i++) found += segments.at(i).hollow;
+    return found;
+  }
 
   TemporaryFolder folder;
   FailingPlatform platform;
@@ -254,15 +265,29 @@ TEST_CASE("trimming cuts free segments off, and gives blocks in the middle back;
   const uint64_t size = space.file_size();
   SUBCASE("the holes") {
     space.platform.fail(SystemCall::kPunchHole);
-    CHECK(space.segments.trim(0, false).code() == Code::kIo);
-    CHECK(space.segments.trim(0, false).ok());
+    CHECK(space.trim(0, false).code() == Code::kIo);
+    CHECK(space.trim(0, false).ok());
     CHECK(space.file_size() < size);  // it had grown ahead
     // Taken again, they have blocks again.
     for (int i = 0; i < 20; i++) space.allocate(kHalf);
     CHECK(space.segments.needed_count() == 40);
   }
+  SUBCASE("with a reserve, holes only where it has been free for a while") {
+    for (int i = 0; i < 3; i++) {
+      REQUIRE(space.trim(0, true).ok());
+      CHECK(space.holes() == 0);
+    }
+    for (uint32_t i = 0; i < 5; i++) space.empty(i);
+    REQUIRE(space.trim(0, true).ok());
+    CHECK(space.holes() == 21);  // the lowest, just emptied, are the reserve; one had been grown ahead
+    for (int i = 0; i < 25; i++) space.allocate(kHalf);
+    CHECK(space.holes() == 0);
+    space.empty(20);
+    REQUIRE(space.trim(0, true).ok());
+    CHECK(space.holes() == 0);
+  }
   SUBCASE("no blocks for a hole that is to be used again") {
-    REQUIRE(space.segments.trim(0, false).ok());
+    REQUIRE(space.trim(0, false).ok());
     while (space.segments.free_segments() > 0 && !space.segments.at(space.segments.needed_count() - 1).hollow) {
       space.platform.fail(SystemCall::kAllocate);
       const Status status = space.try_to_allocate(kHalf);
@@ -279,7 +304,7 @@ TEST_CASE("trimming cuts free segments off, and gives blocks in the middle back;
     SUBCASE("of the file") {}
     SUBCASE("of the mapping") { call = SystemCall::kUnmap; }
     space.platform.fail(call);
-    CHECK_FALSE(space.segments.trim(0, false).ok());
+    CHECK_FALSE(space.trim(0, false).ok());
     CHECK(space.segments.count() == 10);
     // A segment that was filled and then cut off is not spoken of any more.
     uint32_t filled;
@@ -288,7 +313,7 @@ TEST_CASE("trimming cuts free segments off, and gives blocks in the middle back;
   SUBCASE("never below what a superblock counts") {
     space.segments.seal(39);
     for (uint32_t i = 30; i < 40; i++) space.empty(i);
-    CHECK(space.segments.trim(25, false).ok());
+    CHECK(space.trim(25, false).ok());
     CHECK(space.segments.count() == 25);
     CHECK(space.volume.shrink(space.file_size()).ok());  // nothing to do
   }
