@@ -44,9 +44,11 @@ struct IntKey {
 // Keys of 16 characters, of one length as identifiers mostly are. Made before the clock starts.
 class StringKeys {
  public:
-  explicit StringKeys(uint64_t count) : text_(count * kLength + 1, ' ') {
+  explicit StringKeys(uint64_t count) : text_(count * kLength, '0') {
     for (uint64_t i = 0; i < count; ++i) {
-      std::snprintf(&text_[i * kLength], kLength + 1, "key:%012llu", static_cast<unsigned long long>(i));
+      text_.replace(i * kLength, 4, "key:");
+      size_t digit = (i + 1) * kLength;
+      for (uint64_t left = i; left != 0; left /= 10) text_[--digit] = static_cast<char>('0' + left % 10);
     }
   }
   Key operator[](uint64_t i) const { return {Kind::kStringKey, bytes({&text_[i * kLength], kLength})}; }
