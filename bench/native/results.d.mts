@@ -1,6 +1,6 @@
 export interface NativeResults {
   settings: { entries: number; size: number; rounds: number; preset: string };
-  benchmarks: Record<string, number[]>;
+  benchmarks: Record<string, { ns: number[]; processor: number[] }>;
   tkrzw: Record<string, Record<string, number[]>>;
 }
 interface Times {

@@ -36,7 +36,7 @@ export function latestNativeResults() {
 export function besideTkrzw({ benchmarks, tkrzw }) {
   return Object.entries(tkrzw).map(([call, byFile]) => {
     const rounds = Object.values(byFile).sort((a, b) => median(a) - median(b));
-    return { call, mmcb: summary(benchmarks[`as Tkrzw: ${call}`]), tkrzw: summary(rounds[0]) };
+    return { call, mmcb: summary(benchmarks[`as Tkrzw: ${call}`].ns), tkrzw: summary(rounds[0]) };
   });
 }
 
@@ -50,7 +50,7 @@ export function trialsOf(results) {
     const tkrzw = {};
     for (const [call, byFile] of Object.entries(results.tkrzw)) {
       const [best] = Object.values(byFile).sort((a, b) => median(a) - median(b));
-      mmcb[call] = { ns: results.benchmarks[`as Tkrzw: ${call}`][round] };
+      mmcb[call] = { ns: results.benchmarks[`as Tkrzw: ${call}`].ns[round] };
       tkrzw[call] = { ns: best[round] };
     }
     return [trial('mmcb', mmcb), trial('tkrzw', tkrzw)];

@@ -35,6 +35,7 @@ const { values: options } = parseArgs({
   },
 });
 
+const BUSY = 0.5; // load average
 const SIZE = 100; // bytes of a value, as in support.h
 const BESIDE_TKRZW = 'as Tkrzw: ';
 const buildFolder = join('build', 'native-release');
@@ -72,10 +73,11 @@ async function measure(tkrzw) {
     versions: { compiler: compiler.trim(), tkrzw: tkrzw ?? null },
     settings: { preset: isDefault() ? 'standard' : 'changed', entries, rounds, size: SIZE },
     load: { before: currentLoad() },
-    benchmarks: {}, // name: ns per operation, a number a round
-    tkrzw: {}, // call: { file: likewise }
+    benchmarks: {}, // name: { ns, processor }, per operation by the clock and by the calling thread's, a number a round
+    tkrzw: {}, // call: { file: ns likewise }
   };
   if (results.machine.fileSystem === 'tmpfs') console.error('!! the folder is on a tmpfs: syncing costs nothing there');
+  if (results.load.before > BUSY) console.error(`!! the machine is busy (load average ${results.load.before})`);
   const folder = mkdtempSync(join(base, 'native-'));
   try {
     // Those of both, in turn; then the rest.
@@ -104,14 +106,13 @@ async function runBenchmarks(results, folder, rounds, filter) {
     `--benchmark_out=${output}`,
     '--benchmark_out_format=json',
   ]);
-  for (const { run_type: type, run_name: fullName, real_time: time, time_unit: unit, per } of JSON.parse(
-    readFileSync(output, 'utf8'),
-  ).benchmarks) {
-    if (type !== 'iteration') continue;
-    if (unit !== 'ns') throw new Error(`${fullName} is given in ${unit}`);
-    const [name] = fullName.split('/');
-    results.benchmarks[name] ??= [];
-    results.benchmarks[name].push(time / per);
+  for (const found of JSON.parse(readFileSync(output, 'utf8')).benchmarks) {
+    if (found.run_type !== 'iteration') continue;
+    if (found.time_unit !== 'ns') throw new Error(`${found.run_name} is given in ${found.time_unit}`);
+    const [name] = found.run_name.split('/');
+    results.benchmarks[name] ??= { ns: [], processor: [] };
+    results.benchmarks[name].ns.push(found.real_time / found.per);
+    results.benchmarks[name].processor.push(found.cpu_time / found.per);
   }
 }
 
