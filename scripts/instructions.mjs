@@ -108,7 +108,7 @@ async function count(path, folder) {
 
 // ---- What is printed ----
 
-const percent = (share) => `${(share * 100).toFixed(1)} %`;
+const percent = (share) => `${(Math.round(share * 1000) / 10 || 0).toFixed(1)} %`;
 
 function printTable(rows) {
   const cell = (number, format = (value) => value.toFixed(1)) => (number === undefined ? '-' : format(number));

@@ -1,5 +1,5 @@
-// What reads. The loop lets the processor begin the next read while one still waits for memory, which calls from JavaScript do
-// not: these are times of the core, not of a get() there.
+// What reads. In a loop the processor may begin a read while the one before waits for memory, as far as it looks ahead, which
+// calls from JavaScript never let it: these are times of the core, not of a get() there.
 #include "native/bench_store.h"
 
 namespace mmcb::bench {
