@@ -7,7 +7,7 @@ import { addCounts, finish, isCI, run, tool } from './lib/run.mjs';
 import { setup } from './setup.mjs';
 
 const fix = process.argv.includes('--fix');
-const cppFiles = ['native', 'test/native'].flatMap(filesUnder).filter((file) => /\.(cc|h)$/.test(file));
+const cppFiles = ['native', 'bench/native', 'test/native'].flatMap(filesUnder).filter((file) => /\.(cc|h)$/.test(file));
 
 const checks = {
   'biome (format, lint)': biome,

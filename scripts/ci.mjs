@@ -20,6 +20,7 @@ const steps = [
   ['Node suite under ASan', ['node-address-undefined'], () => script('test:node-asan')],
   ['soak', ['soak'], () => script('test:soak')],
   ['branch coverage', ['coverage'], () => script('test:coverage')],
+  ['instructions of hot paths', ['instructions'], () => script('test:instructions')],
   ['package', ['package'], () => script('test:package')],
 ];
 

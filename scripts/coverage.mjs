@@ -14,7 +14,14 @@ const groups = {
   recovery: ['recovery', 'walk.h', 'journal.cc'],
   sync: ['sync_machine.cc'],
   compaction: ['compactor.cc'],
-  allocation: ['segments.cc', 'segments_space.cc', 'segments_rebuild.cc', 'slot_table.cc', 'volume.cc'],
+  allocation: [
+    'address_space.cc',
+    'segments.cc',
+    'segments_space.cc',
+    'segments_rebuild.cc',
+    'slot_table.cc',
+    'volume.cc',
+  ],
   batches: ['batch.cc'],
 };
 const buildFolder = join('build', 'native-coverage');

@@ -1,9 +1,9 @@
 // Configures, builds and runs the native tests: plain CMake, no Node headers.
 //   node scripts/native-tests.mjs [--sanitize address,undefined | thread] [--power-cut | --kill] [-- arguments]
 // --power-cut and --kill run those harnesses instead of the doctest executable. Other arguments are passed on as well.
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { compiles } from './lib/compiler.mjs';
 import { installDebianPackages } from './lib/debian.mjs';
 import { filesUnder } from './lib/fingerprint.mjs';
 import { cmake, fail, finish, root, run, skip, withoutRandomisation, works } from './lib/run.mjs';
@@ -72,18 +72,6 @@ function parseCounts(output) {
   const [, passed = 0, failed = 0, skipped = 0] = doctest ?? plain ?? [];
   return { passed: Number(passed), failed: Number(failed), skipped: Number(skipped ?? 0) };
 }
-
-const compiles = (text, flags) => {
-  const folder = mkdtempSync(join(tmpdir(), 'mmcb-probe-'));
-  writeFileSync(join(folder, 'probe.cc'), text);
-  return works(process.env.CXX ?? 'c++', [
-    '-std=c++20',
-    join(folder, 'probe.cc'),
-    '-o',
-    join(folder, 'probe'),
-    ...flags,
-  ]).finally(() => rmSync(folder, { recursive: true, force: true }));
-};
 
 const sanitizerWorks = () => compiles('int main() {}\n', [`-fsanitize=${sanitize}`]);
 

@@ -11,7 +11,6 @@ export function evaluateTargets(targets, figures, volatile) {
 }
 
 function evaluate(bound, durability, figures, volatile) {
-  if (bound.elsewhere) return { bound: `by ${bound.elsewhere}`, figure: '-', verdict: 'not measured' };
   if (bound.than) return evaluateRatio(bound, durability, figures, volatile);
   if (bound.grows) return evaluateGrowth(bound, durability, figures);
   return evaluateFigure(bound, figures);

@@ -12,6 +12,8 @@ namespace {
 
 // Room for tables of 2^32 cells in all, plus the outgrown ones (as much again at most): some three billion keys.
 constexpr uint64_t kAddressSpace = uint64_t{1} << 37;
+// A quarter of a million keys: with less, a store is not worth opening.
+constexpr uint64_t kLeastAddressSpace = 16 << 20;
 // An insert that passes this many cells has met a cluster that evenly placed keys do not form below 3/4 load.
 constexpr uint64_t kClustered = 512;
 
@@ -42,7 +44,7 @@ Status KeyIndex::initialize(uint64_t seed) {
   seed_ = seed;
   static_assert(sizeof(Cell) == 1u << kLog2CellSize && sizeof(Shard) == 64);
   static_assert(std::atomic<uint64_t>::is_always_lock_free);
-  MMCB_TRY(region_.reserve(kAddressSpace));
+  MMCB_TRY(region_.reserve(kAddressSpace, kLeastAddressSpace));
   uint64_t shards = 0;
   constexpr unsigned kLog2ShardsSize = kLog2Shards + 6;
   MMCB_TRY(region_.allocate(kLog2ShardsSize, &shards));  // the first allocation: offset 0, see shard_at()

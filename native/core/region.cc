@@ -4,6 +4,8 @@
 #include <cassert>
 #include <cstring>
 
+#include "core/address_space.h"
+
 namespace mmcb {
 namespace {
 
@@ -22,11 +24,13 @@ Region::~Region() {
   if (base_ != nullptr) platform_.release(base_, capacity_);
 }
 
-Status Region::reserve(uint64_t capacity) {
+Status Region::reserve(uint64_t capacity, uint64_t at_least) {
   assert(base_ == nullptr);
-  capacity = round_up(capacity, kFirstStep);
-  MMCB_TRY(platform_.reserve(capacity, &base_));
-  capacity_ = capacity;
+  std::byte* base = nullptr;
+  uint64_t reserved = 0;
+  MMCB_TRY(reserve_up_to(platform_, round_up(capacity, kFirstStep), round_up(at_least, kFirstStep), &base, &reserved));
+  base_ = base;
+  capacity_ = reserved;
   return Status();
 }
 

@@ -23,7 +23,10 @@ class Region {
   Region& operator=(const Region&) = delete;
 
   // Reserves `capacity` bytes of address space. Call once, before anything else.
-  Status reserve(uint64_t capacity);
+  Status reserve(uint64_t capacity) { return reserve(capacity, capacity); }
+  // The same, or less where that cannot be had, but never less than `at_least`.
+  Status reserve(uint64_t capacity, uint64_t at_least);
+  uint64_t capacity() const { return capacity_; }
 
   std::byte* data() const { return base_; }
   uint64_t committed() const { return committed_; }

@@ -11,6 +11,8 @@ constexpr uint64_t kFreeBit = uint64_t{1} << (kGenerationShift - 1);
 constexpr uint64_t kValueMask = kFreeBit - 1;
 constexpr unsigned kLog2Unit = 3;  // offsets are multiples of 8
 constexpr uint64_t kMaxSlots = kNoSlot;
+// Two million slots: with less, a store is not worth opening.
+constexpr uint64_t kLeastAddressSpace = 16 << 20;
 
 static_assert(sizeof(std::atomic<uint64_t>) == 8 && std::atomic<uint64_t>::is_always_lock_free);
 static_assert(kNoSlot <= kValueMask);
@@ -33,7 +35,7 @@ constexpr uint32_t after(uint32_t generation) { return (generation + 1) & kGener
 
 }  // namespace
 
-Status SlotTable::initialize() { return region_.reserve(kMaxSlots * sizeof(uint64_t)); }
+Status SlotTable::initialize() { return region_.reserve(kMaxSlots * sizeof(uint64_t), kLeastAddressSpace); }
 
 uint64_t SlotTable::resolve(Address address) const {
   if (address.slot >= size()) return 0;

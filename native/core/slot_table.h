@@ -31,7 +31,7 @@ class SlotTable {
   explicit SlotTable(Platform& platform, uint32_t waiting_slots = 1024)
       : region_(platform), waiting_slots_(waiting_slots) {}
 
-  // Reserves address space for 2^32 - 1 slots. Call once.
+  // Reserves address space for 2^32 - 1 slots, or for fewer where there is little of it. Call once.
   Status initialize();
 
   // Slots ever used; slots at or above are unknown.

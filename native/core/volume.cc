@@ -1,7 +1,6 @@
 #include "core/volume.h"
 
-#include <algorithm>
-
+#include "core/address_space.h"
 #include "core/step.h"
 
 namespace mmcb {
@@ -15,15 +14,10 @@ Volume::~Volume() {
 Status Volume::attach(std::unique_ptr<File> file, uint64_t address_space, uint64_t at_least) {
   file_ = std::move(file);
   lost_ = &file_->lost();
-  // A limit on address space (ulimit -v, small machines) is met half way rather than refused.
-  for (uint64_t length = std::max(address_space, at_least);; length = std::max(length / 2, at_least)) {
-    Status status = platform_.reserve(length, &base_);
-    if (status.ok()) {
-      reserved_ = length;
-      return status;
-    }
-    if (length == at_least) return status;
-  }
+  std::byte* base = nullptr;
+  MMCB_TRY(reserve_up_to(platform_, address_space, at_least, &base, &reserved_));
+  base_ = base;
+  return Status();
 }
 
 Status Volume::map(uint64_t length, MapMode mode) {

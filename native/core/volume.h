@@ -22,7 +22,7 @@ class Volume {
   Volume& operator=(const Volume&) = delete;
 
   // Takes the file and reserves address space for it to grow to `address_space` bytes (less where that cannot be had,
-  // but never less than `at_least`). Call once.
+  // but never less than `at_least`: reserve_up_to()). Call once.
   Status attach(std::unique_ptr<File> file, uint64_t address_space, uint64_t at_least);
   // Maps the first `length` bytes of the file, instead of what was mapped before.
   Status map(uint64_t length, MapMode mode);

@@ -194,7 +194,8 @@ TEST_CASE("an opening that fails anywhere leaves nothing behind, and the next on
           break;
         }
         if (opened.ok()) {
-          CHECK((call == SystemCall::kReserve && nth == 1));  // half the address space will do
+          CHECK(
+              (call == SystemCall::kReserve && nth != 2));  // less address space will do, but not for the incarnations
           c.engine.reset();
           continue;
         }

@@ -1,0 +1,2 @@
+import type { NativeResults } from '../native/results.mjs';
+export function nativeTables(results: NativeResults): string;
