@@ -56,6 +56,7 @@ bool is_blank(const std::byte* bytes, uint64_t length) {
 Engine::Engine(Platform& platform)
     : platform_(platform),
       volume_(platform),
+      pins_(&platform),
       segments_(volume_, platform, pins_),
       slots_(platform),
       ints_(platform, pins_, true),

@@ -4,6 +4,9 @@
 // A reader pins before it resolves anything and unpins after its last look. What a writer takes out of use (a table, a
 // segment) is retired with a ticket and reclaimed once no pin is as old as the ticket.
 //
+// Reads are many and reclaiming is rare: where the system can run a barrier on all processors (Platform::process_barrier()),
+// the reader's is left to the writer. It is most of what a pin costs.
+//
 // Thread safety: each ReaderPin is used by one thread at a time; retire() and is_reclaimable() are serialised by the
 // caller; add_reader() and remove_reader() from any thread.
 #pragma once
@@ -13,6 +16,8 @@
 #include <memory>
 #include <mutex>
 #include <vector>
+
+#include "core/platform/platform.h"
 
 namespace mmcb {
 
@@ -26,14 +31,18 @@ class alignas(64) ReaderPin {
 
  private:
   friend class ReaderPins;
-  explicit ReaderPin(const std::atomic<uint64_t>& clock) : clock_(clock) {}
+  ReaderPin(const std::atomic<uint64_t>& clock, bool has_barrier) : clock_(clock), has_barrier_(has_barrier) {}
   std::atomic<uint64_t> since_{0};  // 0: not pinned; else a clock no later than when pin() returned
   const std::atomic<uint64_t>& clock_;
+  const bool has_barrier_;  // false: the writer sees to it
   uint32_t depth_ = 0;
 };
 
 class ReaderPins {
  public:
+  // `platform` for its barrier; null: readers have their own. Outlives this.
+  explicit ReaderPins(Platform* platform = nullptr);
+
   // The pin stays valid until remove_reader(). Null where memory for it cannot be had.
   ReaderPin* add_reader();
   void remove_reader(ReaderPin* reader);
@@ -44,6 +53,8 @@ class ReaderPins {
   bool is_reclaimable(uint64_t ticket);
 
  private:
+  Platform* const platform_;  // null: readers have their own barrier
+  uint64_t barrier_at_ = 0;   // what the clock was at our last barrier
   std::atomic<uint64_t> clock_{1};
   std::mutex mutex_;  // guards readers_
   std::vector<std::unique_ptr<ReaderPin>> readers_;

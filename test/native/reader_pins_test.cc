@@ -6,7 +6,13 @@
 #include <thread>
 #include <vector>
 
+#include "core/platform/posix_platform.h"
+#include "core/stores.h"
+#include "support/forwarding_platform.h"
+
 using mmcb::PinScope;
+using mmcb::Platform;
+using mmcb::posix_platform;
 using mmcb::ReaderPin;
 using mmcb::ReaderPins;
 
@@ -71,7 +77,13 @@ TEST_CASE("nothing is reclaimed under a reader") {
   };
   constexpr int kReaders = 3;
   constexpr int kRounds = 5000;
-  ReaderPins pins;
+  Platform* platform = nullptr;
+  SUBCASE("with a barrier of its own") {}
+  SUBCASE("with the writer's") {
+    platform = &posix_platform();
+    if (!platform->process_barrier()) MESSAGE("SKIPPED: this system cannot run a barrier in other threads");
+  }
+  ReaderPins pins(platform);
   std::vector<Box> boxes(64);
   std::atomic<Box*> current{&boxes[0]};
   std::atomic<bool> stop{false};
@@ -118,3 +130,26 @@ TEST_CASE("nothing is reclaimed under a reader") {
   for (auto& reader : readers) reader.join();
   CHECK(poisoned.load() == 0);
 }
+
+#if !MMCB_TSAN
+TEST_CASE("where no barrier can be run, nothing is taken for reclaimable") {
+  class Stubborn final : public mmcb::test::ForwardingPlatform {
+   public:
+    bool process_barrier() override { return works; }
+    bool works = true;
+  };
+  Stubborn platform;
+  ReaderPins pins(&platform);
+  const uint64_t first = pins.retire();
+  platform.works = false;
+  CHECK_FALSE(pins.is_reclaimable(first));
+  platform.works = true;
+  CHECK(pins.is_reclaimable(first));
+  // One barrier does for all that was retired before it.
+  const uint64_t second = pins.retire();
+  const uint64_t third = pins.retire();
+  CHECK(pins.is_reclaimable(third));
+  platform.works = false;
+  CHECK(pins.is_reclaimable(second));
+}
+#endif

@@ -35,6 +35,7 @@ class MemoryPlatform final : public Platform {
   uint64_t wall_clock_ms() override;
   uint64_t monotonic_ns() override;
   size_t page_size() override;
+  bool process_barrier() override { return system_.process_barrier(); }
 
  private:
   PosixPlatform& system_;

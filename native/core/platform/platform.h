@@ -135,6 +135,9 @@ class Platform {
   virtual uint64_t wall_clock_ms() = 0;
   virtual uint64_t monotonic_ns() = 0;
   virtual size_t page_size() = 0;
+  // Every running thread of this process has executed a full memory barrier when this returns true; false where the system
+  // cannot do that (then it never can), or not now. Microseconds.
+  virtual bool process_barrier() { return false; }
 };
 
 }  // namespace mmcb

@@ -31,6 +31,7 @@ class PosixPlatform final : public Platform {
   uint64_t wall_clock_ms() override;
   uint64_t monotonic_ns() override;
   size_t page_size() override;
+  bool process_barrier() override;
 
   // Beyond Platform, shared with MemoryPlatform.
 

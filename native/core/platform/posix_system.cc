@@ -1,6 +1,10 @@
 // The part of PosixPlatform that is about the system at large: threads, the boot id, random numbers, clocks.
 #include <fcntl.h>
 #include <signal.h>
+#if defined(__linux__)
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#endif
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
@@ -118,5 +122,15 @@ void PosixPlatform::random(void* target, size_t length) {
 uint64_t PosixPlatform::wall_clock_ms() { return clock_ns(CLOCK_REALTIME) / 1'000'000; }
 
 uint64_t PosixPlatform::monotonic_ns() { return clock_ns(CLOCK_MONOTONIC); }
+
+bool PosixPlatform::process_barrier() {
+#if defined(__linux__)
+  // Registered once: without that the kernel would have to interrupt threads that are none of ours (Linux 4.14).
+  static const bool is_registered = ::syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+  return is_registered && ::syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
+#else
+  return false;
+#endif
+}
 
 }  // namespace mmcb

@@ -66,6 +66,7 @@ class ForwardingPlatform : public Platform {
   uint64_t wall_clock_ms() override { return real_.wall_clock_ms(); }
   uint64_t monotonic_ns() override { return real_.monotonic_ns(); }
   size_t page_size() override { return real_.page_size(); }
+  bool process_barrier() override { return real_.process_barrier(); }
 
  private:
   Platform& real_;
