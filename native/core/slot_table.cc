@@ -35,10 +35,6 @@ constexpr uint32_t after(uint32_t generation) { return (generation + 1) & kGener
 
 Status SlotTable::initialize() { return region_.reserve(kMaxSlots * sizeof(uint64_t)); }
 
-std::atomic<uint64_t>& SlotTable::word(uint32_t slot) const {
-  return reinterpret_cast<std::atomic<uint64_t>*>(region_.data())[slot];
-}
-
 uint64_t SlotTable::resolve(Address address) const {
   if (address.slot >= size()) return 0;
   // Acquire: whoever sees the offset sees the entry that was written before publish().
