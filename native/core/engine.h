@@ -194,6 +194,9 @@ class Engine {
   bool is_deleted() { return volume_.file().is_deleted(); }
   bool has_unsynced_changes() const;
 
+  // The word that stands for a key in the key index of its kind, in a file with this seed.
+  static uint64_t word_of(const Key& key, uint32_t seed);
+
  private:
   friend struct EngineInternals;  // tests that damage what is in memory
   friend class Backup;
@@ -266,10 +269,12 @@ class Engine {
 
   KeyIndex& index_for(Kind kind) { return kind == Kind::kIntKey ? ints_ : strings_; }
   const KeyIndex& index_for(Kind kind) const { return kind == Kind::kIntKey ? ints_ : strings_; }
-  uint64_t word_of(const Key& key) const;
+  uint64_t word_of(const Key& key) const { return word_of(key, seed_); }
   Status check_version_locked(uint64_t offset) const;
   Status check_entry(uint64_t offset, uint64_t run_end) const;
   uint64_t find_offset(const Key& key) const;
+  // Whether a search for the key ends at the entry at `offset`, which has the same key word.
+  bool ends_search(const Key& key, uint64_t offset) const;
   // True where a whole entry stands at `offset`, whatever its key. Without the lock.
   bool is_whole(uint64_t offset) const;
 

@@ -39,26 +39,28 @@ Status Engine::check_sizes(const Key& key, Bytes data) const {
   return Status();
 }
 
-uint64_t Engine::word_of(const Key& key) const {
+uint64_t Engine::word_of(const Key& key, uint32_t seed) {
   if (key.kind == Kind::kIntKey) {
     int64_t number;
     std::memcpy(&number, key.bytes.data(), sizeof number);
     return KeyIndex::word_of_int(number);
   }
-  return KeyIndex::word_of_bytes(key.bytes.data(), key.bytes.size(), seed_);
+  return KeyIndex::word_of_bytes(key.bytes.data(), key.bytes.size(), seed);
+}
+
+// A hash may be shared: the key in the entry decides. It never changes while the entry can be found. Two keys of one hash
+// are so rare that another key is more likely damage (or a file cut short), which is not to be taken for absence.
+bool Engine::ends_search(const Key& key, uint64_t offset) const {
+  const std::byte* at = volume_.at(offset);
+  uint16_t key_size;
+  copy_out(&key_size, at + 30, sizeof key_size);
+  const bool is_same =
+      key_size == key.bytes.size() && std::memcmp(at + EntryHeader::kSize, key.bytes.data(), key.bytes.size()) == 0;
+  return is_same || !is_whole(offset);
 }
 
 uint64_t Engine::find_offset(const Key& key) const {
-  // A hash may be shared: the key in the entry decides. It never changes while the entry can be found. Two keys of one
-  // hash are so rare that another key is more likely damage (or a file cut short), which is not to be taken for absence.
-  return index_for(key.kind).find(word_of(key), [&](uint64_t offset) {
-    const std::byte* at = volume_.at(offset);
-    uint16_t key_size;
-    copy_out(&key_size, at + 30, sizeof key_size);
-    const bool is_same =
-        key_size == key.bytes.size() && std::memcmp(at + EntryHeader::kSize, key.bytes.data(), key.bytes.size()) == 0;
-    return is_same || !is_whole(offset);
-  });
+  return index_for(key.kind).find(word_of(key), [&](uint64_t offset) { return ends_search(key, offset); });
 }
 
 // Reads a header that is known to stand at `offset`, and believes it only as far as it fits its place.

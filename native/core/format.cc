@@ -131,25 +131,6 @@ bool is_predecessor(const Superblock& other, const Superblock& newest) {
          other.journal_size == newest.journal_size && other.sequence + 1 == newest.sequence;
 }
 
-uint64_t encode_mark(uint32_t file_seed, uint32_t segment, uint32_t incarnation, uint32_t ordinal, uint64_t end_epoch) {
-  // Two rounds of a multiply-xorshift mixer (the finaliser of MurmurHash3) over place and value: cheap, and any single
-  // difference changes about half of the check's bits.
-  uint64_t x = (static_cast<uint64_t>(segment) << 32 | incarnation) ^ (static_cast<uint64_t>(file_seed) << 16);
-  x = (x ^ (x >> 33)) * 0xff51afd7ed558ccdull;
-  x ^= static_cast<uint64_t>(ordinal) << 40 ^ end_epoch;
-  x = (x ^ (x >> 33)) * 0xc4ceb9fe1a85ec53ull;
-  x ^= x >> 33;
-  // Never zero, so that a zeroed mark is never valid.
-  const uint64_t check = (x & 0xffffff) == 0 ? 1 : x & 0xffffff;
-  return end_epoch << 24 | check;
-}
-
-Mark decode_mark(uint64_t word, uint32_t file_seed, uint32_t segment, uint32_t incarnation, uint32_t ordinal) {
-  const uint64_t end_epoch = word >> 24;
-  if (MMCB_BUG(kZeroMarkAccepted) && word == 0) return {true, 0};
-  return {word == encode_mark(file_seed, segment, incarnation, ordinal, end_epoch), end_epoch};
-}
-
 namespace {
 
 // Never 0, so that a header whose checksum was set to 0 is void.
@@ -209,32 +190,6 @@ void encode(const EntryHeader& h, std::byte (&bytes)[EntryHeader::kSize]) {
       .put(h.version)
       .put(h.ordinal)
       .put(h.key_size);
-}
-
-EntryHeader decode_entry_header(const std::byte* bytes) {
-  EntryHeader h;
-  uint32_t tag;
-  uint32_t epoch_low;
-  Reader(bytes)
-      .get(&h.crc)
-      .get(&h.data_size)
-      .get(&h.capacity)
-      .get(&h.slot)
-      .get(&tag)
-      .get(&epoch_low)
-      .get(&h.version)
-      .get(&h.ordinal)
-      .get(&h.key_size);
-  h.generation = tag & kGenerationMask;
-  h.kind = static_cast<Kind>(tag >> kGenerationBits & 7);
-  h.epoch = static_cast<uint64_t>(tag >> 24) << 32 | epoch_low;
-  return h;
-}
-
-uint32_t entry_seed(uint32_t file_seed, uint64_t offset, uint32_t incarnation) {
-  // Multiplication spreads the place over all bits; the checksum that follows does the rest.
-  const uint64_t x = (offset ^ static_cast<uint64_t>(incarnation) << 32 ^ incarnation) * 0x9e3779b97f4a7c15ull;
-  return static_cast<uint32_t>(x >> 32) ^ file_seed;
 }
 
 uint32_t entry_crc(uint32_t seed, const std::byte* header_bytes, const void* key, size_t key_size, const void* data,

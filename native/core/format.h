@@ -9,9 +9,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "core/address.h"
 #include "core/platform/platform.h"
+#include "core/step.h"
 
 namespace mmcb {
 
@@ -129,8 +131,25 @@ struct Mark {
 
 inline constexpr uint32_t kSegmentOrdinal = 0xffffffff;  // the "ordinal" of a segment's own mark
 
-uint64_t encode_mark(uint32_t file_seed, uint32_t segment, uint32_t incarnation, uint32_t ordinal, uint64_t end_epoch);
-Mark decode_mark(uint64_t word, uint32_t file_seed, uint32_t segment, uint32_t incarnation, uint32_t ordinal);
+inline uint64_t encode_mark(uint32_t file_seed, uint32_t segment, uint32_t incarnation, uint32_t ordinal,
+                            uint64_t end_epoch) {
+  // Two rounds of a multiply-xorshift mixer (the finaliser of MurmurHash3) over place and value: cheap, and any single
+  // difference changes about half of the check's bits.
+  uint64_t x = (static_cast<uint64_t>(segment) << 32 | incarnation) ^ (static_cast<uint64_t>(file_seed) << 16);
+  x = (x ^ (x >> 33)) * 0xff51afd7ed558ccdull;
+  x ^= static_cast<uint64_t>(ordinal) << 40 ^ end_epoch;
+  x = (x ^ (x >> 33)) * 0xc4ceb9fe1a85ec53ull;
+  x ^= x >> 33;
+  // Never zero, so that a zeroed mark is never valid.
+  const uint64_t check = (x & 0xffffff) == 0 ? 1 : x & 0xffffff;
+  return end_epoch << 24 | check;
+}
+
+inline Mark decode_mark(uint64_t word, uint32_t file_seed, uint32_t segment, uint32_t incarnation, uint32_t ordinal) {
+  const uint64_t end_epoch = word >> 24;
+  if (MMCB_BUG(kZeroMarkAccepted) && word == 0) return {true, 0};
+  return {word == encode_mark(file_seed, segment, incarnation, ordinal, end_epoch), end_epoch};
+}
 
 // ---- Segment header: 64 bytes at the start of a segment (or of a run of segments) ----------------------------------------
 
@@ -196,7 +215,28 @@ struct EntryHeader {
 inline constexpr uint32_t kMaxOrdinals = 0x10000;
 
 void encode(const EntryHeader& header, std::byte (&bytes)[EntryHeader::kSize]);
-EntryHeader decode_entry_header(const std::byte* bytes);
+
+// Here, because opening decodes every header of a file.
+inline EntryHeader decode_entry_header(const std::byte* bytes) {
+  struct {
+    uint32_t crc, data_size, capacity, slot, tag, epoch_low, version;
+    uint16_t ordinal, key_size;
+  } stored;
+  static_assert(sizeof stored == EntryHeader::kSize);
+  std::memcpy(&stored, bytes, sizeof stored);
+  EntryHeader h;
+  h.crc = stored.crc;
+  h.data_size = stored.data_size;
+  h.capacity = stored.capacity;
+  h.slot = stored.slot;
+  h.generation = stored.tag & kGenerationMask;
+  h.kind = static_cast<Kind>(stored.tag >> kGenerationBits & 7);
+  h.epoch = static_cast<uint64_t>(stored.tag >> 24) << 32 | stored.epoch_low;
+  h.version = stored.version;
+  h.ordinal = stored.ordinal;
+  h.key_size = stored.key_size;
+  return h;
+}
 
 // No header straddles a sector: the first offset at or after `offset` (8-aligned) at which one may start.
 inline constexpr uint64_t entry_start(uint64_t offset) {
@@ -205,7 +245,11 @@ inline constexpr uint64_t entry_start(uint64_t offset) {
 }
 
 // Checksum of an entry: `header_bytes` (its first four bytes, the checksum itself, are left out), key and data.
-uint32_t entry_seed(uint32_t file_seed, uint64_t offset, uint32_t incarnation);
+inline uint32_t entry_seed(uint32_t file_seed, uint64_t offset, uint32_t incarnation) {
+  // Multiplication spreads the place over all bits; the checksum that follows does the rest.
+  const uint64_t x = (offset ^ static_cast<uint64_t>(incarnation) << 32 ^ incarnation) * 0x9e3779b97f4a7c15ull;
+  return static_cast<uint32_t>(x >> 32) ^ file_seed;
+}
 uint32_t entry_crc(uint32_t seed, const std::byte* header_bytes, const void* key, size_t key_size, const void* data,
                    size_t data_size);
 

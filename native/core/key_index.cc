@@ -14,8 +14,6 @@ namespace {
 constexpr uint64_t kAddressSpace = uint64_t{1} << 37;
 // A quarter of a million keys: with less, a store is not worth opening.
 constexpr uint64_t kLeastAddressSpace = 16 << 20;
-// An insert that passes this many cells has met a cluster that evenly placed keys do not form below 3/4 load.
-constexpr uint64_t kClustered = 512;
 
 __extension__ typedef unsigned __int128 Product;
 
@@ -89,7 +87,7 @@ Status KeyIndex::insert(uint64_t key, uint64_t offset) {
   Shard& shard = this->shard(hash);
   uint64_t table = shard.table.load(std::memory_order_relaxed);
   if (shard.used >= limit(static_cast<unsigned>(hash >> (64 - kLog2Shards)), log2_cells(table))) {
-    MMCB_TRY(rebuild(shard, log2_cells(table) + 1, (table & kScattered) != 0));
+    MMCB_TRY(grow(shard, static_cast<unsigned>(hash >> (64 - kLog2Shards))));
     table = shard.table.load(std::memory_order_relaxed);
   }
   Cell* cell = vacancy(table, hash, key, kClustered);
@@ -159,6 +157,21 @@ Status KeyIndex::reserve(const Demand& demand) {
     if (log2 > log2_cells(table)) MMCB_TRY(rebuild(shard, log2, (table & kScattered) != 0));
   }
   return Status();
+}
+
+Status KeyIndex::grow(Shard& shard, unsigned number) {
+  const uint64_t table = shard.table.load(std::memory_order_relaxed);
+  const bool scattered = (table & kScattered) != 0;
+  const unsigned present = log2_cells(table);
+  // Keys are spread at random: a shard has a little more than its part of them, or less.
+  const uint64_t part = expected_ / kShards + expected_ / kShards / 64;
+  unsigned wanted = present + 1;
+  while (wanted < kMaxLog2Cells && limit(number, wanted) <= part) ++wanted;
+  // The shorter step comes first, so that the last one, which moves most, is as long as can be.
+  const unsigned step = (wanted - present - 1) % kMostDoublings + 1;
+  // What is expected is no reason to fail.
+  if (step > 1 && rebuild(shard, present + step, scattered).ok()) return Status();
+  return rebuild(shard, present + 1, scattered);
 }
 
 // The old table stays as it is until no reader can see it, and the new one is complete before it is published. A reader

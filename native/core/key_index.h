@@ -50,6 +50,13 @@ class KeyIndex {
 
   // Precondition: no cell for this entry exists yet. kNoMemory where the index cannot grow.
   Status insert(uint64_t key, uint64_t offset);
+  // find() and, where that finds nothing, insert(), in one search: for recovery, which no reader runs beside. `*found` is
+  // what find() would say; only where it is 0 the cell was inserted.
+  template <typename Match>
+  Status insert_if_absent(uint64_t key, uint64_t offset, Match&& match, uint64_t* found);
+  // So many keys are to be expected in all: a shard that grows makes room for its part of them at once, but never grows
+  // to more than 8 times its size, whatever is expected. 0: nothing is known.
+  void expect(uint64_t keys) { expected_ = keys; }
   // Makes the cell {key, from} say {key, to}; false where there is none.
   bool move(uint64_t key, uint64_t from, uint64_t to);
   // Removes the cell {key, offset}; false where there is none.
@@ -93,6 +100,9 @@ class KeyIndex {
   static constexpr unsigned kShards = 1u << kLog2Shards;
   static constexpr uint64_t kNeighbours = 4;
   static constexpr unsigned kFirstLog2Cells = 3;
+  static constexpr unsigned kMostDoublings = 3;  // in one step
+  // An insert that passes this many cells has met a cluster that evenly placed keys do not form below 3/4 load.
+  static constexpr uint64_t kClustered = 512;
   static constexpr unsigned kMaxLog2Cells = 31;
   static constexpr unsigned kLog2CellSize = 4;
   // Tables are aligned to lines, which leaves the low six bits of their offset to what else there is to say.
@@ -131,6 +141,8 @@ class KeyIndex {
   Cell* locate(const Shard& shard, uint64_t spread, uint64_t key, uint64_t offset) const;
   // The first empty cell from a key's home on; null where it is further away than `furthest`.
   Cell* vacancy(uint64_t table, uint64_t spread, uint64_t key, uint64_t furthest) const;
+  // Makes a full shard larger.
+  Status grow(Shard& shard, unsigned number);
   // Moves a shard to a new table of this size, under the stronger hash if `scattered`.
   Status rebuild(Shard& shard, unsigned log2_cells, bool scattered);
   // Waits a little before looking at a sequence number again.
@@ -147,6 +159,7 @@ class KeyIndex {
   const bool exact_;
   const uint64_t local_;  // the bits of the key word that choose a cell within its line
   uint64_t seed_ = 0;
+  uint64_t expected_ = 0;
   std::atomic<uint64_t> size_{0};
   std::vector<Retired> retired_;
 };
@@ -195,6 +208,38 @@ uint64_t KeyIndex::find(uint64_t key, Match&& match) const {
     if (shard.sequence.load(std::memory_order_relaxed) == sequence) return found;
     back_off(attempt);
   }
+}
+
+template <typename Match>
+Status KeyIndex::insert_if_absent(uint64_t key, uint64_t offset, Match&& match, uint64_t* found) {
+  *found = 0;
+  const uint64_t hash = spread(key);
+  const auto number = static_cast<unsigned>(hash >> (64 - kLog2Shards));
+  Shard& shard = shard_at(number);
+  if (shard.used >= limit(number, log2_cells(shard.table.load(std::memory_order_relaxed))))
+    MMCB_TRY(grow(shard, number));
+  const uint64_t table = shard.table.load(std::memory_order_relaxed);
+  Cell* const first = cells(table);
+  const uint64_t mask = (uint64_t{1} << log2_cells(table)) - 1;
+  uint64_t index = home(hash, key, table);
+  for (uint64_t passed = 0;; index = (index + 1) & mask) {
+    const uint64_t word = first[index].key.load(std::memory_order_relaxed);
+    if (word == 0) break;
+    const uint64_t present = first[index].offset.load(std::memory_order_relaxed);
+    if (word == key && (exact_ || match(present))) {
+      *found = present;
+      return Status();
+    }
+    if (++passed > kClustered) {
+      *found = find(key, match);
+      return *found != 0 ? Status() : insert(key, offset);
+    }
+  }
+  first[index].offset.store(offset, std::memory_order_relaxed);
+  first[index].key.store(key, std::memory_order_relaxed);
+  ++shard.used;
+  size_.store(size_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  return Status();
 }
 
 template <typename Visit>

@@ -18,11 +18,13 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "core/engine.h"
 #include "core/walk.h"
+#include "core/walk_ahead.h"
 
 namespace mmcb {
 
@@ -76,15 +78,29 @@ class Recovery final : private WalkInterrupt {
 
   // recovery_scan.cc: what is in the file
   Status scan(Reading reading);
+  Status scan_segments(Reading reading);
+  // Offers the helper what the scan will come to soon.
+  void offer_segments(uint32_t from);
   // The header of the segment at `index`, made again from its trailer where the header itself is lost. False: it was never
   // written, was made void on purpose, or the trailer is lost as well. Where the trailer of a run is, its one entry says; if
   // that is lost too, a salvage looks at the end of every run that could start here.
   // Epoch of birth and mark are not known: both come out as if it had always been in use.
   bool rebuild_segment(uint32_t index, SegmentHeader* header) const;
   Status scan_segment(uint32_t index, const SegmentHeader& header, const Mark& mark, bool rebuilt);
-  Status scan_entry(uint32_t index, uint64_t run_end, const WalkedEntry& entry);
+  // Walks a segment or run, and scans the entries in it.
+  Status scan_run(uint32_t index, const SegmentHeader& header, WalkEnd* end, Refused* refused);
+
+  // recovery_tables.cc: what the entries make of the tables
+  // Entries that were walked, in their order. The cache misses that they cost are overlapped.
+  Status scan_entries(uint32_t index, uint64_t run_end, std::span<const KeyedEntry> entries);
+  Status scan_entry(uint32_t index, uint64_t run_end, const KeyedEntry& keyed);
   bool settle_run(uint32_t first, const SegmentHeader& run);
-  Status take_live(uint32_t segment, const WalkedEntry& entry);
+  Status take_live(uint32_t segment, const KeyedEntry& keyed);
+  Key key_of(const WalkedEntry& entry) const {
+    return {entry.header.kind, {entry.bytes(context_.base) + EntryHeader::kSize, entry.header.key_size}};
+  }
+  // Tells the indexes how many keys are to come, judging by the entries so far.
+  void expect_keys();
   void drop_live(const EntryHeader& header, uint64_t offset);
   // Calls `found(offset)` for each header of an entry newer than E behind the last whole entry of a segment.
   template <typename Found>
@@ -124,11 +140,14 @@ class Recovery final : private WalkInterrupt {
 
   // Of the scan under way, or the last one.
   Doubt doubt_ = Doubt::kExclude;
-  uint64_t limit_ = 0;           // epochs above do not count
-  bool power_was_lost_ = false;  // what is newer than E and not whole is no damage
-  bool trailers_count_ = true;   // a segment whose header is lost is read by its trailer
-  uint64_t doubts_ = 0;          // places where kInclude would have gone another way
-  std::vector<bool> to_apply_;   // by segment: apply has something to store there
+  uint64_t limit_ = 0;              // epochs above do not count
+  bool power_was_lost_ = false;     // what is newer than E and not whole is no damage
+  bool trailers_count_ = true;      // a segment whose header is lost is read by its trailer
+  uint64_t doubts_ = 0;             // places where kInclude would have gone another way
+  std::vector<KeyedEntry> walked_;  // and not scanned yet; a block at a time
+  WalkAhead* ahead_ = nullptr;      // null: there is no helper
+  uint32_t next_offer_ = 0;         // the first segment that the helper has not been offered, or not been trusted with
+  std::vector<bool> to_apply_;      // by segment: apply has something to store there
   uint64_t digest_ = 0;
   uint64_t count_ = 0;
   uint64_t highest_epoch_ = 0;

@@ -10,12 +10,12 @@
 namespace mmcb {
 namespace {
 
-// Which of two versions of a slot is the newer one. Generations and versions wrap; two that meet are never far apart.
-bool is_newer(const EntryHeader& a, const EntryHeader& b) {
-  if (a.generation != b.generation) return ((a.generation - b.generation) & kGenerationMask) <= kGenerationMask / 2;
-  return static_cast<int32_t>(a.version - b.version) > 0;
-}
-
+// Entries that are walked before they are scanned: with their bytes they fit the second-level cache.
+constexpr size_t kBlock = 1024;
+// Bytes of segments from which on it pays to have a second thread walk ahead.
+constexpr uint64_t kWorthAThread = 8 << 20;
+// Segments that are looked at for it, so that a scan of nothing but free ones can be aborted soon.
+constexpr uint32_t kLookAhead = 64;
 constexpr const char* kPhases[] = {"scan", "second scan", "third scan", "fourth scan", "fifth scan"};
 
 }  // namespace
@@ -37,10 +37,52 @@ void Recovery::note_epoch(uint64_t epoch) { highest_epoch_ = std::max(highest_ep
 
 Status Recovery::scan(Reading reading) {
   Engine& e = engine_;
-  const uint32_t count = e.segments_.count();
+  walked_.reserve(kBlock);
   limit_ = reading == Reading::kNewest ? kMaxEpoch : superblock_.durable_epoch;
+  {
+    WalkAhead helper(e.platform_, context_, limit_);
+    const bool is_worth_it = e.volume_.size() - e.segments_.head() >= kWorthAThread;
+    ahead_ = is_worth_it && helper.start() ? &helper : nullptr;
+    next_offer_ = 0;
+    const Status status = scan_segments(reading);
+    ahead_ = nullptr;
+    MMCB_TRY(status);
+  }
+  // From here on keys come one by one.
+  for (KeyIndex* keys : {&e.ints_, &e.strings_}) keys->expect(0);
+  e.segments_.rebuild_finish();
+  e.slots_.finish_rebuild();
+  const uint32_t count = e.segments_.count();
+  return report_progress(count, count) ? Status() : Status(Code::kAborted);
+}
+
+// Only what is plainly a segment in use. The scan looks again, and does not depend on what is found here.
+void Recovery::offer_segments(uint32_t from) {
+  Engine& e = engine_;
+  const uint32_t count = e.segments_.count();
+  next_offer_ = std::max(next_offer_, from);
+  while (next_offer_ < count && next_offer_ - from < kLookAhead && ahead_->has_room()) {
+    const uint32_t index = next_offer_++;
+    SegmentHeader header;
+    Mark mark;
+    if (e.volume_.file().is_untouchable_hole(e.segments_.offset_of(index)) ||
+        !read_segment(context_, index, count, &header, &mark)) {
+      continue;
+    }
+    if (header.run_length > 1) {
+      next_offer_ += header.run_length - 1;
+    } else if (header.birth_epoch <= limit_ && (!mark.valid || mark.end_epoch == 0 || mark.end_epoch > limit_)) {
+      ahead_->offer(index, header);
+    }
+  }
+}
+
+Status Recovery::scan_segments(Reading reading) {
+  Engine& e = engine_;
+  const uint32_t count = e.segments_.count();
   for (uint32_t i = 0; i < count;) {
     if (!report_progress(i, count)) return Status(Code::kAborted);
+    if (ahead_ != nullptr) offer_segments(i);
     SegmentHeader header;
     Mark mark;
     bool rebuilt = false;
@@ -82,6 +124,7 @@ Status Recovery::scan(Reading reading) {
       continue;
     }
     if (!ended) {
+      expect_keys();
       MMCB_TRY(scan_segment(i, header, mark, rebuilt));
       if (aborted_) return Status(Code::kAborted);
       i += header.run_length;
@@ -93,9 +136,7 @@ Status Recovery::scan(Reading reading) {
       i++;
     }
   }
-  e.segments_.rebuild_finish();
-  e.slots_.finish_rebuild();
-  return report_progress(count, count) ? Status() : Status(Code::kAborted);
+  return Status();
 }
 
 bool Recovery::rebuild_segment(uint32_t index, SegmentHeader* header) const {
@@ -156,17 +197,9 @@ Status Recovery::scan_segment(uint32_t index, const SegmentHeader& header, const
   }
   if (mark.valid && mark.end_epoch != 0) needs_apply(index);
 
-  Status status;
+  WalkEnd end;
   Refused refused;
-  WalkEnd end = walk_run(
-      context_, index, header, ~0ull,
-      [&](const WalkedEntry& entry) {
-        if (status.ok()) status = scan_entry(index, run_end, entry);
-        if (entry.header.epoch <= limit_) return true;
-        refused.add(entry, start);
-        return false;
-      },
-      [&](const WalkGap& gap) { examine(index, header, gap, false); });
+  const Status status = scan_run(index, header, &end, &refused);
   if (aborted_) return status;
   if (header.run_length == 1 && !MMCB_BUG(kTornLeftoversKept))
     find_torn(index, end.used, end.ordinals, [&](uint64_t) { needs_apply(index); });
@@ -176,6 +209,42 @@ Status Recovery::scan_segment(uint32_t index, const SegmentHeader& header, const
   // Damaged bytes stay where they are until the file is closed, for whoever wants to look at them.
   if (doubt_ == Doubt::kSalvage)
     e.segments_.at(index).damaged = e.recovery_.quarantined + suspect_count_ != damage_before;
+  return status;
+}
+
+Status Recovery::scan_run(uint32_t index, const SegmentHeader& header, WalkEnd* end, Refused* refused) {
+  const uint64_t start = engine_.segments_.offset_of(index);
+  const uint64_t run_end = start + static_cast<uint64_t>(header.run_length) * superblock_.segment_size;
+  const WalkedSegment* const ahead = ahead_ != nullptr ? ahead_->take(index, header) : nullptr;
+  if (ahead != nullptr) {
+    *end = ahead->end;
+    if (ahead->has_refused) {
+      for (const KeyedEntry& keyed : ahead->entries)
+        if (keyed.entry.header.epoch > limit_) refused->add(keyed.entry, start);
+    }
+    return scan_entries(index, run_end, ahead->entries);
+  }
+  // First the checksums of a block, then the tables: each alone keeps its misses overlapped, the two in turn for each entry
+  // would wait for them.
+  Status status;
+  const auto scan_walked = [&] {
+    if (status.ok()) status = scan_entries(index, run_end, walked_);
+    walked_.clear();
+  };
+  *end = walk_run(
+      context_, index, header, ~0ull,
+      [&](const WalkedEntry& entry) {
+        walked_.push_back(with_key_word(context_, entry));
+        if (walked_.size() == kBlock) scan_walked();
+        if (entry.header.epoch <= limit_) return true;
+        refused->add(entry, start);
+        return false;
+      },
+      [&](const WalkGap& gap) {
+        scan_walked();  // damage is told in the order of the file
+        examine(index, header, gap, false);
+      });
+  scan_walked();
   return status;
 }
 
@@ -209,99 +278,6 @@ bool Recovery::settle_run(uint32_t first, const SegmentHeader& run) {
   damage.length = kSegmentHeaderSize;
   note_damage(std::move(damage));
   return false;
-}
-
-Status Recovery::scan_entry(uint32_t index, uint64_t run_end, const WalkedEntry& entry) {
-  Engine& e = engine_;
-  const EntryHeader& h = entry.header;
-  note_epoch(h.epoch);
-  if (entry.mark.valid) note_epoch(entry.mark.end_epoch);
-  if (h.epoch > limit_) {
-    needs_apply(index);
-    e.recovery_.discarded++;
-    return Status();
-  }
-  if (h.kind == Kind::kRedoList) return Status();
-  Damage damage;
-  damage.kind = DamageKind::kEntryMark;
-  damage.offset = mark_offset(run_end, h.ordinal);
-  damage.length = sizeof(uint64_t);
-  if (h.slot >= slot_limit_) {
-    // Whole, and impossible: nothing that ever wrote to this file wrote it.
-    needs_apply(index);
-    damage.kind = DamageKind::kEntryHeader;
-    damage.offset = entry.offset;
-    damage.length = EntryHeader::kSize;
-    describe(h, entry.offset, run_end, &damage);
-    note_damage(std::move(damage));
-    return Status();
-  }
-  if (!entry.mark.valid && !(doubt_ == Doubt::kSalvage && MMCB_BUG(kSalvageRevives))) {
-    needs_apply(index);
-    doubts_++;
-    describe(h, entry.offset, run_end, &damage);
-    note_damage(std::move(damage));
-    // Whether it was live is not known, and guessing could bring back what was deleted.
-    return doubt_ == Doubt::kInclude ? take_live(index, entry) : e.slots_.note_dead(h.address());
-  }
-  const bool dead = entry.mark.end_epoch != 0 && (entry.mark.end_epoch <= limit_ || MMCB_BUG(kEndMarkWithoutEpoch));
-  if (dead) return e.slots_.note_dead(h.address());
-  if (entry.mark.end_epoch != 0) needs_apply(index);
-  return take_live(index, entry);
-}
-
-// Takes a live entry out of the tables again: another one is newer.
-void Recovery::drop_live(const EntryHeader& header, uint64_t offset) {
-  Engine& e = engine_;
-  const Bytes key{context_.base + offset + EntryHeader::kSize, header.key_size};
-  if (header.kind != Kind::kPlain) e.index_for(header.kind).erase(e.word_of({header.kind, key}), offset);
-  const uint32_t segment = e.segments_.index_of(offset);
-  e.segments_.remove_live(segment, header);
-  e.data_size_ -= header.data_size;
-  digest_ -= digest_of(header);
-  count_--;
-  needs_apply(segment);
-}
-
-Status Recovery::take_live(uint32_t segment, const WalkedEntry& entry) {
-  Engine& e = engine_;
-  const EntryHeader& h = entry.header;
-  const Bytes key{entry.bytes(context_.base) + EntryHeader::kSize, h.key_size};
-  Address present;
-  uint64_t other = 0;
-  if (e.slots_.live_at(h.slot, &present, &other)) {
-    // Two versions without an end mark: the process died between publishing one and ending the other.
-    const EntryHeader old = decode_entry_header(context_.base + other);
-    if (!is_newer(h, old)) {
-      needs_apply(segment);
-      return Status();
-    }
-    drop_live(old, other);
-  }
-  if (h.kind != Kind::kPlain) {
-    // A key that was removed and added again, with the mark of the removal lost: the later one counts. (Where nothing is
-    // lost there is no such thing; in a forged file it would leave two cells of one key in the index.)
-    const uint64_t rival = e.find_offset({h.kind, key});
-    if (rival != 0) {
-      const EntryHeader old = decode_entry_header(context_.base + rival);
-      if (old.epoch > h.epoch) {
-        needs_apply(segment);
-        if (other != 0) e.slots_.release(present);  // what was there is dropped already, and does not resolve any more
-        return e.slots_.note_dead(h.address());
-      }
-      drop_live(old, rival);
-      e.slots_.release(old.address());
-    }
-  }
-  bool conflict = false;
-  MMCB_TRY(e.slots_.restore(h.address(), entry.offset, &conflict));
-  if (conflict) e.slots_.publish(h.address(), entry.offset);
-  if (h.kind != Kind::kPlain) MMCB_TRY(e.index_for(h.kind).insert(e.word_of({h.kind, key}), entry.offset));
-  e.segments_.add_live(segment, h);
-  e.data_size_ += h.data_size;
-  digest_ += digest_of(h);
-  count_++;
-  return Status();
 }
 
 }  // namespace mmcb
