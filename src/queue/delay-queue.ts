@@ -11,6 +11,7 @@ import { CompactableBuffer, storeOf } from '../buffer/compactable-buffer.js';
 import { claimKind } from '../buffer/file-kind.js';
 import type { WaitOptions } from '../buffer/options.js';
 import type { RecoveryReport } from '../buffer/reports.js';
+import { claimForThread, releaseThread } from '../buffer/thread-claim.js';
 import type { Codec } from '../codec/codec.js';
 import { msgpack } from '../codec/msgpack.js';
 import type { Store } from '../internal/lifecycle.js';
@@ -33,7 +34,6 @@ import { Counter, emptyIndex, NONE, QueueIndex, State } from './queue-index.js';
 import { QueueState, type QueueStats } from './queue-state.js';
 import { QueueTime } from './queue-time.js';
 import { hashOf } from './record.js';
-import { notShared, type Sharing } from './sharing.js';
 import { checkItem, checkKey, Storing } from './storing.js';
 
 const internal = Symbol('internal');
@@ -70,7 +70,6 @@ export class DelayQueue<V = unknown> implements LeaseHolder, AsyncIterable<Lease
   readonly #storing: Storing<V>;
   readonly #time: QueueTime;
   readonly #settings: Settings;
-  readonly #sharing: Sharing;
   readonly #consumers: Consumers<V>;
 
   /**
@@ -89,7 +88,8 @@ export class DelayQueue<V = unknown> implements LeaseHolder, AsyncIterable<Lease
     const buffer = await CompactableBuffer.open(path, rest);
     try {
       claimKind(buffer, KIND);
-      return new DelayQueue<V>(internal, buffer, settings as Settings, notShared);
+      claimForThread(buffer);
+      return new DelayQueue<V>(internal, buffer, settings as Settings);
     } catch (error) {
       await buffer.close();
       throw error;
@@ -97,17 +97,15 @@ export class DelayQueue<V = unknown> implements LeaseHolder, AsyncIterable<Lease
   }
 
   /** Not for use: see `open`. */
-  constructor(token: symbol, buffer: CompactableBuffer, settings: Settings, sharing: Sharing) {
+  constructor(token: symbol, buffer: CompactableBuffer, settings: Settings) {
     if (token !== internal) throw new TypeError('use DelayQueue.open() instead of new');
     const store = storeOf(buffer);
-    const allocate = (bytes: number): ArrayBufferLike => sharing.allocate(bytes);
     this.buffer = buffer;
     this.#store = store;
     this.#settings = settings;
-    this.#sharing = sharing;
     const codec = (settings.codec as Codec<V> | undefined) ?? msgpack<V>();
     this.#values = new ItemValues(store, codec, settings.merge as ((previous: V, next: V) => V) | undefined);
-    this.#state = new QueueState(store, new QueueIndex(emptyIndex(CAPACITY, allocate)), settings, allocate);
+    this.#state = new QueueState(store, new QueueIndex(emptyIndex(CAPACITY)), settings);
     this.#storing = new Storing(this.#state, this.#values, settings);
     this.#time = new QueueTime(settings.clock, this.#state.index);
     this.#state.load(this.#time.now());
@@ -135,11 +133,7 @@ export class DelayQueue<V = unknown> implements LeaseHolder, AsyncIterable<Lease
   store(item: QueueItem<V>): boolean {
     checkItem(item);
     const now = this.#enter();
-    try {
-      if (!this.#storing.store(item, now)) return false;
-    } finally {
-      this.#leave();
-    }
+    if (!this.#storing.store(item, now)) return false;
     this.#changed();
     return true;
   }
@@ -157,26 +151,18 @@ export class DelayQueue<V = unknown> implements LeaseHolder, AsyncIterable<Lease
     checkLimit(limit);
     const entries: QueueEntry<V>[] = [];
     const now = this.#enter();
+    const until = this.#availableUntil(now);
     try {
-      const until = this.#availableUntil(now);
-      try {
-        for (
-          let slot = this.#available(until);
-          slot !== NONE && entries.length < limit;
-          slot = this.#available(until)
-        ) {
-          const record = this.#state.read(slot);
-          const entry = { key: record.key, value: this.#values.decode(record.value), updates: record.updates };
-          this.#state.finish(slot, record, now);
-          entries.push(entry);
-        }
-      } catch (error) {
-        if (entries.length === 0) throw error;
+      for (let slot = this.#available(until); slot !== NONE && entries.length < limit; slot = this.#available(until)) {
+        const record = this.#state.read(slot);
+        const entry = { key: record.key, value: this.#values.decode(record.value), updates: record.updates };
+        this.#state.finish(slot, record, now);
+        entries.push(entry);
       }
-      this.#state.counters.retrieved += entries.length;
-    } finally {
-      this.#leave();
+    } catch (error) {
+      if (entries.length === 0) throw error;
     }
+    this.#state.counters.retrieved += entries.length;
     if (entries.length > 0) this.#changed();
     return entries;
   }
@@ -190,17 +176,13 @@ export class DelayQueue<V = unknown> implements LeaseHolder, AsyncIterable<Lease
     checkLimit(limit);
     const leases: Lease<V>[] = [];
     const now = this.#enter();
+    const until = this.#availableUntil(now);
     try {
-      const until = this.#availableUntil(now);
-      try {
-        for (let slot = this.#available(until); slot !== NONE && leases.length < limit; slot = this.#available(until)) {
-          leases.push(this.#lease(slot, now, now + timeout, false));
-        }
-      } catch (error) {
-        if (leases.length === 0) throw error;
+      for (let slot = this.#available(until); slot !== NONE && leases.length < limit; slot = this.#available(until)) {
+        leases.push(this.#lease(slot, now, now + timeout, false));
       }
-    } finally {
-      this.#leave();
+    } catch (error) {
+      if (leases.length === 0) throw error;
     }
     if (leases.length > 0) this.#changed();
     return leases;
@@ -226,14 +208,10 @@ export class DelayQueue<V = unknown> implements LeaseHolder, AsyncIterable<Lease
   /** @internal For leases. */
   acknowledge(token: Parameters<LeaseHolder['acknowledge']>[0]): boolean {
     const now = this.#enter();
-    try {
-      const record = this.#state.leased(token);
-      if (record === undefined) return false;
-      this.#state.finish(token.slot, record, now);
-      this.#state.counters.acknowledged += 1;
-    } finally {
-      this.#leave();
-    }
+    const record = this.#state.leased(token);
+    if (record === undefined) return false;
+    this.#state.finish(token.slot, record, now);
+    this.#state.counters.acknowledged += 1;
     this.#changed();
     return true;
   }
@@ -242,13 +220,9 @@ export class DelayQueue<V = unknown> implements LeaseHolder, AsyncIterable<Lease
   giveBack(token: Parameters<LeaseHolder['giveBack']>[0], options: NackOptions | undefined): boolean {
     const { delay } = readOptions(nackTable, options, 'nack');
     const now = this.#enter();
-    try {
-      const record = this.#state.leased(token);
-      if (record === undefined) return false;
-      this.#state.giveBack(token.slot, record, now, delay === undefined ? undefined : now + delay);
-    } finally {
-      this.#leave();
-    }
+    const record = this.#state.leased(token);
+    if (record === undefined) return false;
+    this.#state.giveBack(token.slot, record, now, delay === undefined ? undefined : now + delay);
     this.#changed();
     return true;
   }
@@ -277,17 +251,12 @@ export class DelayQueue<V = unknown> implements LeaseHolder, AsyncIterable<Lease
   /** The next item for a consumer. */
   #take(): Lease<V> | undefined {
     const now = this.#enter();
-    try {
-      const slot = this.#available(this.#availableUntil(now));
-      return slot === NONE ? undefined : this.#lease(slot, now, NEVER, true);
-    } finally {
-      this.#leave();
-    }
+    const slot = this.#available(this.#availableUntil(now));
+    return slot === NONE ? undefined : this.#lease(slot, now, NEVER, true);
   }
 
   #changed(): void {
     if (this.#consumers.any) this.#consumers.wake();
-    this.#sharing.announce();
   }
 
   // ---- Looking ----
@@ -295,47 +264,31 @@ export class DelayQueue<V = unknown> implements LeaseHolder, AsyncIterable<Lease
   /** Keys that wait or are in flight. */
   get size(): number {
     this.#enter();
-    try {
-      return this.#state.size;
-    } finally {
-      this.#leave();
-    }
+    return this.#state.size;
   }
 
   /** When the item that is due next is, or was, due: milliseconds since 1970 by the queue's clock; undefined if none waits. */
   get nextDue(): number | undefined {
     this.#enter();
-    try {
-      const { ready, dues } = this.#state.index;
-      return ready.size === 0 ? undefined : this.#time.byClock(dues[ready.top] as number);
-    } finally {
-      this.#leave();
-    }
+    const { ready, dues } = this.#state.index;
+    return ready.size === 0 ? undefined : this.#time.byClock(dues[ready.top] as number);
   }
 
   /** Whether a key waits or is in flight. */
   has(key: string): boolean {
     checkKey(key);
     this.#enter();
-    try {
-      const slot = this.#state.find(key, hashOf(key));
-      return slot !== NONE && this.#state.index.states[slot] !== State.REMEMBERED;
-    } finally {
-      this.#leave();
-    }
+    const slot = this.#state.find(key, hashOf(key));
+    return slot !== NONE && this.#state.index.states[slot] !== State.REMEMBERED;
   }
 
   /** Removes a key with all that is known of it, its unique id too; a lease of it ends. False if there was nothing. */
   delete(key: string): boolean {
     checkKey(key);
     this.#enter();
-    try {
-      const slot = this.#state.find(key, hashOf(key));
-      if (slot === NONE) return false;
-      this.#state.remove(slot);
-    } finally {
-      this.#leave();
-    }
+    const slot = this.#state.find(key, hashOf(key));
+    if (slot === NONE) return false;
+    this.#state.remove(slot);
     this.#changed();
     return true;
   }
@@ -343,19 +296,15 @@ export class DelayQueue<V = unknown> implements LeaseHolder, AsyncIterable<Lease
   /** Counters, as of now. */
   stats(): QueueStats {
     this.#enter();
-    try {
-      const { counters, index } = this.#state;
-      return {
-        ...counters,
-        waiting: index.ready.size,
-        inFlight: index.counters[Counter.LEASED] as number,
-        remembered: index.counters[Counter.REMEMBERED] as number,
-        indexBytes: index.bytes,
-        buffer: this.buffer.stats(),
-      };
-    } finally {
-      this.#leave();
-    }
+    const { counters, index } = this.#state;
+    return {
+      ...counters,
+      waiting: index.ready.size,
+      inFlight: index.counters[Counter.LEASED] as number,
+      remembered: index.counters[Counter.REMEMBERED] as number,
+      indexBytes: index.bytes,
+      buffer: this.buffer.stats(),
+    };
   }
 
   /** What opening found; see {@link CompactableBuffer.recovery}. */
@@ -375,7 +324,7 @@ export class DelayQueue<V = unknown> implements LeaseHolder, AsyncIterable<Lease
   close(options?: WaitOptions): Promise<void> {
     if (this.#store.status === 'open') {
       this.#consumers.close();
-      this.#sharing.close();
+      releaseThread(this.buffer);
     }
     return this.buffer.close(options);
   }
@@ -391,18 +340,8 @@ export class DelayQueue<V = unknown> implements LeaseHolder, AsyncIterable<Lease
     this.#store.assertOpen();
     this.#values.assertIdle();
     const now = this.#values.call(() => this.#time.now());
-    this.#sharing.enter();
-    try {
-      this.#state.settle(now);
-    } catch (error) {
-      this.#sharing.leave();
-      throw error;
-    }
+    this.#state.settle(now);
     return now;
-  }
-
-  #leave(): void {
-    this.#sharing.leave();
   }
 }
 

@@ -6,7 +6,7 @@
  * - A slot in use stands for one record, and each record has one slot; it hangs in the chain of its hash.
  * - A slot is in `ready` exactly when its record waits (State.WAITING), ordered by due time, then by order.
  * - A slot is in `timers` exactly when time alone will change it: the end of a lease, of a ttl, of a remembered id.
- * - All of it lies in one buffer of `bytesPerSlot * capacity` bytes and a little, so that threads could share it.
+ * - All of it lies in one buffer of `bytesPerSlot * capacity` bytes and a little.
  *
  * Finding a key is O(1), everything else O(log n). Growing copies, once for each doubling.
  */
@@ -32,8 +32,6 @@ export const Counter = {
   /** The latest time seen, and what has to be added to the clock since it was set back; see delay-queue's clock. */
   LATEST: 7,
   OFFSET: 8,
-  /** Grows whenever the arrays move to another buffer. */
-  GENERATION: 9,
 } as const;
 const COUNTERS = 16;
 
@@ -53,7 +51,7 @@ export class QueueIndex {
   readonly ready: SlotHeap;
   readonly timers: SlotHeap;
 
-  #buffer: ArrayBufferLike;
+  #buffer: ArrayBuffer;
   #hashes!: Uint32Array;
   #next!: Uint32Array;
   #buckets!: Uint32Array;
@@ -62,16 +60,11 @@ export class QueueIndex {
   #timerHeap!: Uint32Array;
   #timerPlaces!: Uint32Array;
 
-  constructor(buffer: ArrayBufferLike = emptyIndex(SMALLEST)) {
+  constructor(buffer: ArrayBuffer = emptyIndex(SMALLEST)) {
     this.#buffer = buffer;
     this.#bind(buffer);
     this.ready = new SlotHeap(this.#readyArrays());
     this.timers = new SlotHeap(this.#timerArrays());
-  }
-
-  /** All of it, for a thread to share. */
-  get buffer(): ArrayBufferLike {
-    return this.#buffer;
   }
 
   /** Bytes of memory in use. */
@@ -79,8 +72,7 @@ export class QueueIndex {
     return this.#buffer.byteLength;
   }
 
-  /** Goes on in another buffer that holds a whole index. */
-  rebind(buffer: ArrayBufferLike): void {
+  #rebind(buffer: ArrayBuffer): void {
     this.#buffer = buffer;
     this.#bind(buffer);
     this.ready.rebind(this.#readyArrays());
@@ -104,8 +96,8 @@ export class QueueIndex {
   }
 
   /** Makes sure that `add` will not have to grow: the one thing here that can fail, so it comes before any change. */
-  reserve(allocate: (bytes: number) => ArrayBufferLike): void {
-    if (this.counters[Counter.FREE] === NONE) this.#grow(allocate);
+  reserve(): void {
+    if (this.counters[Counter.FREE] === NONE) this.#grow();
   }
 
   /** Takes a slot for a new record; `reserve` comes first. The caller then sets its state. */
@@ -158,23 +150,22 @@ export class QueueIndex {
     }
   }
 
-  #grow(allocate: (bytes: number) => ArrayBufferLike): void {
+  #grow(): void {
     const before = this.counters[Counter.CAPACITY] as number;
     const capacity = before * 2;
-    const buffer = allocate(indexBytes(capacity));
+    const buffer = new ArrayBuffer(indexBytes(capacity));
     const old = {
       floats: [this.counters, this.addresses, this.dues, this.times, this.orders],
       words: [this.#hashes, this.#next, this.#readyHeap, this.#readyPlaces, this.#timerHeap, this.#timerPlaces],
       states: this.states,
     };
-    this.rebind(buffer);
+    this.#rebind(buffer);
     const floats = [this.counters, this.addresses, this.dues, this.times, this.orders];
     const words = [this.#hashes, this.#next, this.#readyHeap, this.#readyPlaces, this.#timerHeap, this.#timerPlaces];
     for (const [i, array] of floats.entries()) array.set(old.floats[i] as Float64Array);
     for (const [i, array] of words.entries()) array.set(old.words[i] as Uint32Array);
     this.states.set(old.states);
     this.counters[Counter.CAPACITY] = capacity;
-    this.counters[Counter.GENERATION] = (this.counters[Counter.GENERATION] as number) + 1;
     this.#buckets.fill(NONE);
     for (let slot = 0; slot < before; slot++) {
       if (this.states[slot] === State.FREE) continue;
@@ -186,7 +177,7 @@ export class QueueIndex {
     this.counters[Counter.FREE] = before;
   }
 
-  #bind(buffer: ArrayBufferLike): void {
+  #bind(buffer: ArrayBuffer): void {
     const capacity = new Float64Array(buffer, 0, COUNTERS)[Counter.CAPACITY] || capacityOf(buffer.byteLength);
     let offset = 0;
     const floats = (length: number): Float64Array => {
@@ -241,11 +232,8 @@ function capacityOf(bytes: number): number {
 }
 
 /** A buffer with an index of no records in it. */
-export function emptyIndex(
-  capacity: number,
-  allocate: (bytes: number) => ArrayBufferLike = (bytes) => new ArrayBuffer(bytes),
-): ArrayBufferLike {
-  const buffer = allocate(indexBytes(capacity));
+export function emptyIndex(capacity: number): ArrayBuffer {
+  const buffer = new ArrayBuffer(indexBytes(capacity));
   const counters = new Float64Array(buffer, 0, COUNTERS);
   counters[Counter.CAPACITY] = capacity;
   counters[Counter.ORDER] = 1;

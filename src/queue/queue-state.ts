@@ -73,13 +73,11 @@ export class QueueState {
   readonly #store: Store;
   readonly #options: StateOptions;
   readonly #writer = new RecordWriter();
-  readonly #allocate: (bytes: number) => ArrayBufferLike;
 
-  constructor(store: Store, index: QueueIndex, options: StateOptions, allocate: (bytes: number) => ArrayBufferLike) {
+  constructor(store: Store, index: QueueIndex, options: StateOptions) {
     this.#store = store;
     this.index = index;
     this.#options = options;
-    this.#allocate = allocate;
   }
 
   /** Keys that wait or are in flight. */
@@ -113,7 +111,7 @@ export class QueueState {
         this.#check(this.#store.native.update(this.#store.handle, cursor.address, record.rewritten()));
       }
       if (record.state === State.LEASED && record.byIteration) record.state = State.WAITING;
-      index.reserve(this.#allocate);
+      index.reserve();
       const slot = index.add(hashOf(record.key), cursor.address);
       const { counters } = index;
       counters[Counter.ORDER] = Math.max(counters[Counter.ORDER] as number, record.order + 1);
@@ -156,7 +154,7 @@ export class QueueState {
   /** Adds the record of a key that has none. */
   insert(head: RecordHead, key: string, hash: number, id: string | undefined, value: Uint8Array): void {
     const { index } = this;
-    index.reserve(this.#allocate);
+    index.reserve();
     const { native, handle } = this.#store;
     const address = this.#check(native.add(handle, this.#writer.write(head, key, id, value)));
     this.#set(index.add(hash, address), head);
