@@ -2,7 +2,7 @@
  * Admission: the bounds of a buffer, and who waits for room.
  *
  * Invariant: `items` and `bytes` are what is buffered and not yet taken; they exceed a bound only where a single item is
- * larger than `maxBytes`, which is then alone. Those who wait are admitted in the order in which they came.
+ * larger than `maxBytes`, which is then alone, and by what was found in a file at the start. Those who wait are admitted in the order in which they came.
  */
 import { describe, MmcbError } from '../errors.js';
 
