@@ -18,8 +18,9 @@ export function hashAny(value: unknown): number {
       return hashNumber(value);
     case 'object': {
       if (value === null) return 1;
+      const bytes = value instanceof Uint8Array ? value : codec.encode(value);
       let hash = 0x811c9dc5;
-      for (const byte of codec.encode(value)) hash = Math.imul(hash ^ byte, 0x01000193);
+      for (let i = 0; i < bytes.length; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193);
       return mix(hash);
     }
     case 'bigint':

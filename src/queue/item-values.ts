@@ -17,6 +17,11 @@ export class ItemValues<V> {
     this.#merge = merge;
   }
 
+  /** Whether the value before is needed for storing another. */
+  get merges(): boolean {
+    return this.#merge !== undefined;
+  }
+
   /** Throws where one of the program's functions calls back. */
   assertIdle(): void {
     if (this.#busy) throw new Error('merge, codecs and clocks of a queue must not call the queue');
@@ -52,10 +57,10 @@ export class ItemValues<V> {
   }
 
   /** What is to be stored where there was a value before: the new one, or what `merge` makes of both. */
-  merged(previous: Uint8Array, next: V): Uint8Array {
+  merged(previous: () => Uint8Array, next: V): Uint8Array {
     const merge = this.#merge;
     if (merge === undefined) return this.encode(next);
-    const before = this.decode(previous);
+    const before = this.decode(previous());
     let value: V;
     try {
       value = this.call(() => merge(before, next));

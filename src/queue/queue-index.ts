@@ -114,7 +114,9 @@ export class QueueIndex {
 
   /** Sets a slot's state and what goes with it. `time` is Infinity where time alone changes nothing. */
   set(slot: number, state: number, due: number, order: number, time: number): void {
-    this.#count(this.states[slot] as number, -1);
+    const before = this.states[slot] as number;
+    if (before === state && this.dues[slot] === due && this.orders[slot] === order && this.times[slot] === time) return;
+    this.#count(before, -1);
     this.#count(state, 1);
     this.states[slot] = state;
     this.dues[slot] = due;

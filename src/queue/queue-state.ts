@@ -136,10 +136,22 @@ export class QueueState {
     return NONE;
   }
 
+  /** The record of a slot, in bytes that stay as they are. */
   read(slot: number): StoredRecord {
     const bytes = readEntry(this.#store, this.index.addresses[slot] as number);
     if (typeof bytes === 'number') throw this.#store.failure(bytes);
     return new StoredRecord(bytes);
+  }
+
+  /**
+   * The record of a slot whose numbers, and nothing else, may be used once anything else has been called: its bytes may lie
+   * where the next ones are read to.
+   */
+  peek(slot: number): StoredRecord {
+    const { native, handle, slab } = this.#store;
+    const size = native.read(handle, this.index.addresses[slot] as number, slab.position);
+    if (size < 0 || slab.position + size > slab.bytes.length) return this.read(slot);
+    return new StoredRecord(slab.bytes, slab.position, slab.position + size);
   }
 
   // ---- Storing ----

@@ -129,43 +129,49 @@ export class StoredRecord implements RecordHead {
   readonly #idBytes: number;
   readonly #valueBytes: number;
 
-  /** Throws MMCB_CORRUPT where the bytes are no record. */
-  constructor(bytes: Buffer) {
-    if (bytes.length < HEADER || bytes.readUInt16LE(2) !== VERSION) throw notARecord();
+  /** Where in `bytes` the record begins and ends. */
+  readonly #start: number;
+  readonly #end: number;
+
+  /** A record in bytes [start, end). Throws MMCB_CORRUPT where they are none. */
+  constructor(bytes: Buffer, start = 0, end = bytes.length) {
+    if (end - start < HEADER || bytes.readUInt16LE(start + 2) !== VERSION) throw notARecord();
     this.bytes = bytes;
-    this.state = bytes[0] as number;
-    this.#flags = bytes[1] as number;
-    this.#keyBytes = bytes.readUInt32LE(4);
-    this.due = bytes.readDoubleLE(8);
-    this.first = bytes.readDoubleLE(16);
-    this.stored = bytes.readDoubleLE(24);
-    this.touched = bytes.readDoubleLE(32);
-    this.order = bytes.readDoubleLE(40);
-    this.deadline = bytes.readDoubleLE(48);
-    this.idStored = bytes.readDoubleLE(56);
-    this.updates = bytes.readUInt32LE(64);
-    this.attempts = bytes.readUInt32LE(68);
-    this.#valueBytes = bytes.readUInt32LE(72);
-    this.#idBytes = bytes.readUInt32LE(76);
+    this.#start = start;
+    this.#end = end;
+    this.state = bytes[start] as number;
+    this.#flags = bytes[start + 1] as number;
+    this.#keyBytes = bytes.readUInt32LE(start + 4);
+    this.due = bytes.readDoubleLE(start + 8);
+    this.first = bytes.readDoubleLE(start + 16);
+    this.stored = bytes.readDoubleLE(start + 24);
+    this.touched = bytes.readDoubleLE(start + 32);
+    this.order = bytes.readDoubleLE(start + 40);
+    this.deadline = bytes.readDoubleLE(start + 48);
+    this.idStored = bytes.readDoubleLE(start + 56);
+    this.updates = bytes.readUInt32LE(start + 64);
+    this.attempts = bytes.readUInt32LE(start + 68);
+    this.#valueBytes = bytes.readUInt32LE(start + 72);
+    this.#idBytes = bytes.readUInt32LE(start + 76);
     this.byIteration = (this.#flags & Flag.ITERATION) !== 0;
-    if (this.state < State.WAITING || this.state > State.REMEMBERED || this.#heldStart > bytes.length) {
+    if (this.state < State.WAITING || this.state > State.REMEMBERED || this.#heldStart > end) {
       throw notARecord();
     }
-    if (this.hasHeld && this.#heldStart + HELD_HEADER > bytes.length) throw notARecord();
+    if (this.hasHeld && this.#heldStart + HELD_HEADER > end) throw notARecord();
   }
 
   get key(): string {
-    return text(this.bytes, HEADER, this.#keyBytes, (this.#flags & Flag.KEY_UTF16) !== 0);
+    return text(this.bytes, this.#start + HEADER, this.#keyBytes, (this.#flags & Flag.KEY_UTF16) !== 0);
   }
 
   get id(): string | undefined {
     if ((this.#flags & Flag.ID) === 0) return undefined;
-    return text(this.bytes, HEADER + this.#keyBytes, this.#idBytes, (this.#flags & Flag.ID_UTF16) !== 0);
+    return text(this.bytes, this.#start + HEADER + this.#keyBytes, this.#idBytes, (this.#flags & Flag.ID_UTF16) !== 0);
   }
 
   /** The value's bytes lie from here on. */
   get valueStart(): number {
-    return HEADER + this.#keyBytes + this.#idBytes;
+    return this.#start + HEADER + this.#keyBytes + this.#idBytes;
   }
 
   get valueEnd(): number {
@@ -198,11 +204,12 @@ export class StoredRecord implements RecordHead {
     return this.valueEnd;
   }
 
-  /** The same record with the numbers that it has now, for writing: changes and returns `bytes`. */
+  /** The same record with the numbers that it has now, for writing: changes `bytes`, and returns its part of them. */
   rewritten(): Buffer {
-    writeHead(this.bytes, this);
-    this.bytes[1] = (this.#flags & ~Flag.ITERATION) | (this.byIteration ? Flag.ITERATION : 0);
-    return this.bytes;
+    const own = this.bytes.subarray(this.#start, this.#end);
+    writeHead(own, this);
+    own[1] = (this.#flags & ~Flag.ITERATION) | (this.byIteration ? Flag.ITERATION : 0);
+    return own;
   }
 
   /** Moves all times by as much: for a clock that was set back. */

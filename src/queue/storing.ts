@@ -41,7 +41,7 @@ export class Storing<V> {
       counters.stored += 1;
       return true;
     }
-    const record = state.read(slot);
+    let record = state.peek(slot);
     if (uniqueId !== undefined && record.id === uniqueId && now - record.idStored < this.#options.dedupeFor) {
       counters.duplicates += 1;
       return false;
@@ -51,8 +51,10 @@ export class Storing<V> {
       this.#assertRoom();
       const head = newHead(now, this.#due(item, now), state.newOrder());
       state.replace(slot, head, key, uniqueId, this.#values.encode(item.value));
-    } else if (current === State.LEASED || record.hasHeld) this.#hold(slot, record, current, item, now);
-    else this.#coalesce(slot, record, item, now);
+    } else if (current === State.LEASED || record.hasHeld) {
+      record = state.read(slot);
+      this.#hold(slot, record, current, item, now);
+    } else this.#coalesce(slot, this.#values.merges ? state.read(slot) : record, item, now);
     counters.stored += 1;
     return true;
   }
@@ -63,7 +65,7 @@ export class Storing<V> {
 
   /** A store for a key that waits. */
   #coalesce(slot: number, record: StoredRecord, item: QueueItem<V>, now: number): void {
-    const bytes = this.#values.merged(record.value, item.value);
+    const bytes = this.#values.merged(() => record.value, item.value);
     const due = this.#laterDue(record, item, now);
     const head = newHead(now, due, due === record.due ? record.order : this.#state.newOrder());
     head.first = record.first;
@@ -81,7 +83,8 @@ export class Storing<V> {
       first: before?.first ?? now,
       stored: now,
       updates: before === undefined ? 0 : before.updates + 1,
-      value: before === undefined ? this.#values.encode(item.value) : this.#values.merged(before.value, item.value),
+      value:
+        before === undefined ? this.#values.encode(item.value) : this.#values.merged(() => before.value, item.value),
     };
     const { first, stored, updates, attempts, deadline, due, order, byIteration } = record;
     const head: RecordHead = {
