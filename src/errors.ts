@@ -33,7 +33,7 @@ export const errorCodes = {
   MMCB_VERSION_CONFLICT: ['the expected version is not the current one', 'load the newer events and decide again'],
   MMCB_EVENT_NOT_FOUND: ['there is no event with this id', 'check the id'],
   MMCB_EVENT_EXISTS: ['an event with this id and other content is stored already', 'give each event an id of its own'],
-  MMCB_CODEC: ['the codec threw', 'its error is in cause; nothing was changed'],
+  MMCB_CODEC: ['a codec, or another function that was given, threw', 'its error is in cause; nothing was changed'],
   MMCB_LAYER: ['Redis failed or timed out', 'its error is in cause'],
   MMCB_NATIVE: ['the native addon could not be loaded', 'build it, or set MMCB_NATIVE_BINDING to its path'],
 } as const satisfies Record<string, readonly [meaning: string, advice: string]>;
@@ -65,6 +65,12 @@ Object.defineProperty(MmcbError, Symbol.hasInstance, {
 export function describe(code: MmcbErrorCode, subject = ''): string {
   const [meaning, advice] = errorCodes[code];
   return `${subject === '' ? '' : `${subject}: `}${meaning}; ${advice}`;
+}
+
+/** The error for a function of the program that threw something, `null` perhaps. `name` says which. */
+export function callbackError(name: string, cause: unknown): MmcbError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new MmcbError('MMCB_CODEC', `${name} threw: ${reason}; nothing was changed`, { cause });
 }
 
 const codes: Readonly<Record<number, MmcbErrorCode>> = {

@@ -1,4 +1,4 @@
-/** mmcb: a persistent, memory-mapped, compactable buffer, and typed maps on top of it. */
+/** mmcb: a persistent, memory-mapped, compactable buffer, and typed maps and queues on top of it. */
 export type { BatchOperation } from './buffer/batch.js';
 export type { Address, Bytes } from './buffer/bytes.js';
 export { CompactableBuffer } from './buffer/compactable-buffer.js';
@@ -35,3 +35,24 @@ export { AbstractIntMap, IntMap } from './map/int-map.js';
 export type { MapOptions, MapRecovery } from './map/keyed-map.js';
 export { type IdOf, type RecordId, RecordMap, type RecordMapOptions } from './map/record-map.js';
 export { AbstractStringMap, StringMap } from './map/string-map.js';
+export type { MapEntry } from './partitioned/containers.js';
+export type { DropReason, PartitionedEvents } from './partitioned/events.js';
+export type {
+  ChangeableOptions,
+  DeadLetter,
+  DeadLetterContext,
+  Overflow,
+  PartitionedOptions,
+  Processor,
+  ProcessorContext,
+  RetryOptions,
+  StopOptions,
+} from './partitioned/options.js';
+export type { PartitionedStats } from './partitioned/partitioned-buffer.js';
+export { PartitionedMap, type PartitionedMapOptions } from './partitioned/partitioned-map.js';
+export { PartitionedQueue, type PartitionedQueueOptions, type PushOptions } from './partitioned/partitioned-queue.js';
+export type { Clock } from './queue/clock.js';
+export { DelayQueue } from './queue/delay-queue.js';
+export type { Lease, QueueEntry } from './queue/lease.js';
+export type { ConsumeOptions, DelayQueueOptions, LeaseOptions, NackOptions, QueueItem } from './queue/options.js';
+export type { QueueCounters, QueueStats } from './queue/queue-state.js';

@@ -41,8 +41,10 @@ class SlotTable {
   // The offset of the entry that `address` names, or 0 when it is unknown, removed or stale.
   uint64_t resolve(Address address) const;
 
-  // Brings the slot's cache line in ahead of publish() and release(). Any number will do.
-  void prefetch(uint32_t slot) const { __builtin_prefetch(&word(slot), 1); }
+  // Brings the slot's cache line in ahead of what changes it. Any number will do.
+  void prefetch(uint32_t slot) const {
+    if (slot < size()) __builtin_prefetch(&word(slot), 1);
+  }
 
   // True when the slot was once given out under this generation (and, if resolve() is 0, is no more).
   bool is_past(Address address) const;
@@ -75,10 +77,6 @@ class SlotTable {
   // The caller bounds the slot numbers first: every slot below the highest costs 8 bytes.
   Status restore(Address address, uint64_t offset, bool* conflict);
   Status note_dead(Address address);
-  // Brings the slot's cache line in ahead of them.
-  void prefetch(uint32_t slot) const {
-    if (slot < size()) __builtin_prefetch(&word(slot), 1);
-  }
   // A free slot goes on with the generation after its last one seen, and never below the floor: what was used later may
   // have been compacted away.
   void finish_rebuild();

@@ -1,0 +1,304 @@
+/**
+ * QueueState: the records in the file and the index over them, kept in step.
+ *
+ * Invariants
+ * - The file is the truth: the index can be made again from it at any time (`load`), and is when the queue is opened.
+ * - The file is changed first, by one call for each key, and then the index, which cannot fail: what throws has changed
+ *   nothing. Memory that the index will need is reserved before.
+ * - What time alone does (a lease ends, an item or an id expires) is done by `settle`, before anything looks at the state.
+ * - An item in flight keeps its value; what is stored under its key meanwhile is held beside it, and becomes the key's
+ *   next item when the first is acknowledged or retrieved.
+ */
+import { EntryCursor, readEntry } from '../buffer/entry-cursor.js';
+import type { BufferStats } from '../buffer/reports.js';
+import type { Store } from '../internal/lifecycle.js';
+import { EntryKind, NativeCode } from '../internal/native.js';
+import { Counter, NONE, type QueueIndex, State } from './queue-index.js';
+import { type Held, hashOf, isOfKey, type RecordHead, RecordWriter, StoredRecord } from './record.js';
+
+const NEVER = Number.POSITIVE_INFINITY;
+
+/** The options that the state depends on; times in milliseconds. */
+export interface StateOptions {
+  readonly ttl: number;
+  readonly dedupeFor: number;
+}
+
+/** What stands for one time that an item was handed out. */
+export interface LeaseToken {
+  readonly slot: number;
+  readonly address: number;
+  readonly order: number;
+  readonly attempt: number;
+}
+
+/** What has happened since the queue was opened, by this thread. */
+export interface QueueCounters {
+  stored: number;
+  coalesced: number;
+  duplicates: number;
+  expired: number;
+  retrieved: number;
+  leased: number;
+  acknowledged: number;
+  returned: number;
+}
+
+/** Counters of a queue; those of what happened are since it was opened, in this thread. */
+export interface QueueStats extends QueueCounters {
+  /** Items that wait, due or not. */
+  waiting: number;
+  /** Items that are out. */
+  inFlight: number;
+  /** Keys of which only the last unique id is kept. */
+  remembered: number;
+  /** Bytes of memory that the index takes. */
+  indexBytes: number;
+  buffer: BufferStats;
+}
+
+export class QueueState {
+  readonly index: QueueIndex;
+  readonly counters: QueueCounters = {
+    stored: 0,
+    coalesced: 0,
+    duplicates: 0,
+    expired: 0,
+    retrieved: 0,
+    leased: 0,
+    acknowledged: 0,
+    returned: 0,
+  };
+
+  readonly #store: Store;
+  readonly #options: StateOptions;
+  readonly #writer = new RecordWriter();
+
+  constructor(store: Store, index: QueueIndex, options: StateOptions) {
+    this.#store = store;
+    this.index = index;
+    this.#options = options;
+  }
+
+  /** Keys that wait or are in flight. */
+  get size(): number {
+    const { counters } = this.index;
+    return (counters[Counter.READY] as number) + (counters[Counter.LEASED] as number);
+  }
+
+  /** When something changes by itself next: an item is due, a lease ends, something expires. Infinity: never. */
+  get nextChange(): number {
+    const { ready, timers, dues, times } = this.index;
+    const due = ready.size === 0 ? NEVER : (dues[ready.top] as number);
+    const time = timers.size === 0 ? NEVER : (times[timers.top] as number);
+    return Math.min(due, time);
+  }
+
+  // ---- Opening ----
+
+  /**
+   * Fills an empty index from the file. Items that were taken by iteration come back at once, since nobody is iterating
+   * yet. A record from the future was written before the clock was set back: its times are moved back as far, so that
+   * nothing waits longer than it was to wait when it was written. O(records).
+   */
+  load(now: number): void {
+    const { index } = this;
+    const cursor = new EntryCursor(this.#store, EntryKind.PLAIN, true);
+    while (cursor.advance()) {
+      const record = new StoredRecord(cursor.take());
+      if (record.touched > now) {
+        record.shift(now - record.touched);
+        this.#check(this.#store.native.update(this.#store.handle, cursor.address, record.rewritten()));
+      }
+      if (record.state === State.LEASED && record.byIteration) record.state = State.WAITING;
+      index.reserve();
+      const slot = index.add(hashOf(record.key), cursor.address);
+      const { counters } = index;
+      counters[Counter.ORDER] = Math.max(counters[Counter.ORDER] as number, record.order + 1);
+      this.#set(slot, record);
+    }
+  }
+
+  // ---- Finding ----
+
+  /** The slot of a key, or NONE. */
+  find(key: string, hash: number): number {
+    const { index } = this;
+    for (let slot = index.first(hash); slot !== NONE; slot = index.following(slot)) {
+      const { native, handle, slab } = this.#store;
+      const address = index.addresses[slot] as number;
+      const size = native.read(handle, address, slab.position);
+      if (size < 0) throw this.#store.failure(size);
+      if (slab.position + size <= slab.bytes.length) {
+        if (isOfKey(slab.bytes, slab.position, key)) return slot;
+      } else if (isOfKey(this.read(slot).bytes, 0, key)) return slot;
+    }
+    return NONE;
+  }
+
+  /** The record of a slot, in bytes that stay as they are. */
+  read(slot: number): StoredRecord {
+    const bytes = readEntry(this.#store, this.index.addresses[slot] as number);
+    if (typeof bytes === 'number') throw this.#store.failure(bytes);
+    return new StoredRecord(bytes);
+  }
+
+  /**
+   * The record of a slot whose numbers, and nothing else, may be used once anything else has been called: its bytes may lie
+   * where the next ones are read to.
+   */
+  peek(slot: number): StoredRecord {
+    const { native, handle, slab } = this.#store;
+    const size = native.read(handle, this.index.addresses[slot] as number, slab.position);
+    if (size < 0 || slab.position + size > slab.bytes.length) return this.read(slot);
+    return new StoredRecord(slab.bytes, slab.position, slab.position + size);
+  }
+
+  // ---- Storing ----
+
+  newOrder(): number {
+    const { counters } = this.index;
+    const order = counters[Counter.ORDER] as number;
+    counters[Counter.ORDER] = order + 1;
+    return order;
+  }
+
+  /** Adds the record of a key that has none. */
+  insert(head: RecordHead, key: string, hash: number, id: string | undefined, value: Uint8Array): void {
+    const { index } = this;
+    index.reserve();
+    const { native, handle } = this.#store;
+    const address = this.#check(native.add(handle, this.#writer.write(head, key, id, value)));
+    this.#set(index.add(hash, address), head);
+  }
+
+  /** Replaces the record of a key. */
+  replace(slot: number, head: RecordHead, key: string, id: string | undefined, value: Uint8Array, held?: Held): void {
+    this.#update(slot, this.#writer.write(head, key, id, value, held));
+    this.#set(slot, head);
+  }
+
+  // ---- Handing out ----
+
+  /** Writes down that the item in `slot` is out until `deadline`. */
+  lease(slot: number, record: StoredRecord, now: number, deadline: number, byIteration: boolean): LeaseToken {
+    record.state = State.LEASED;
+    record.touched = now;
+    record.deadline = deadline;
+    record.attempts += 1;
+    record.byIteration = byIteration;
+    this.#update(slot, record.rewritten());
+    this.#set(slot, record);
+    this.counters.leased += 1;
+    const address = this.index.addresses[slot] as number;
+    return { slot, address, order: record.order, attempt: record.attempts };
+  }
+
+  /** The record of an item that is still out for this lease; undefined once it has come back, or its key has gone on. */
+  leased(token: LeaseToken): StoredRecord | undefined {
+    const { states, addresses, orders } = this.index;
+    const { slot } = token;
+    if (states[slot] !== State.LEASED || addresses[slot] !== token.address || orders[slot] !== token.order) {
+      return undefined;
+    }
+    const record = this.read(slot);
+    return record.attempts === token.attempt ? record : undefined;
+  }
+
+  /** Puts an item that was out back among those that wait. */
+  giveBack(slot: number, record: StoredRecord, now: number, due: number | undefined): void {
+    record.state = State.WAITING;
+    record.touched = now;
+    record.deadline = 0;
+    if (due !== undefined) {
+      record.due = due;
+      record.order = this.newOrder();
+    }
+    record.byIteration = false;
+    this.#update(slot, record.rewritten());
+    this.#set(slot, record);
+    this.counters.returned += 1;
+  }
+
+  /** Ends an item: its held update takes its place; else what is left is its unique id, or nothing. */
+  finish(slot: number, record: StoredRecord, now: number): void {
+    const { held, id } = record;
+    if (held !== undefined) {
+      const head: RecordHead = {
+        state: State.WAITING,
+        due: held.due,
+        first: held.first,
+        stored: held.stored,
+        touched: now,
+        order: this.newOrder(),
+        deadline: 0,
+        updates: held.updates,
+        attempts: 0,
+        idStored: record.idStored,
+        byIteration: false,
+      };
+      this.replace(slot, head, record.key, id, held.value);
+    } else if (id !== undefined && now - record.idStored < this.#options.dedupeFor) {
+      const head: RecordHead = { ...headOf(record), state: State.REMEMBERED, touched: now, byIteration: false };
+      this.replace(slot, head, record.key, id, new Uint8Array());
+    } else this.remove(slot);
+  }
+
+  /** Removes a record. */
+  remove(slot: number): void {
+    const { native, handle } = this.#store;
+    this.#check(native.remove(handle, this.index.addresses[slot] as number));
+    this.#store.changes++;
+    this.index.delete(slot);
+  }
+
+  // ---- Time ----
+
+  /** Does what time alone does, up to `now`. */
+  settle(now: number): void {
+    const { index } = this;
+    const { timers, times, states } = index;
+    while (timers.size > 0 && (times[timers.top] as number) <= now) {
+      const slot = timers.top;
+      if (states[slot] === State.LEASED) {
+        // In memory only: the file has the deadline, and says the same to whoever opens it later.
+        index.set(slot, State.WAITING, index.dues[slot] as number, index.orders[slot] as number, NEVER);
+        this.counters.returned += 1;
+      } else if (states[slot] === State.REMEMBERED) this.remove(slot);
+      else {
+        this.finish(slot, this.read(slot), now);
+        this.counters.expired += 1;
+      }
+    }
+  }
+
+  // ---- Index and file ----
+
+  /** Brings the index up to a record that has just been written. */
+  #set(slot: number, head: RecordHead): void {
+    const { ttl, dedupeFor } = this.#options;
+    let time = NEVER;
+    if (head.state === State.LEASED) time = head.deadline;
+    else if (head.state === State.REMEMBERED) time = head.idStored + dedupeFor;
+    else if (head.attempts === 0) time = head.stored + ttl;
+    this.index.set(slot, head.state, head.due, head.order, time);
+  }
+
+  #update(slot: number, bytes: Uint8Array): void {
+    const { native, handle } = this.#store;
+    this.#check(native.update(handle, this.index.addresses[slot] as number, bytes));
+    this.#store.changes++;
+  }
+
+  #check(result: number): number {
+    if (result >= 0) return result;
+    // A record that is gone although the index has it: somebody else changed the file through `buffer`.
+    throw this.#store.failure(result, result === -NativeCode.NOT_FOUND ? 'a record of the queue' : '');
+  }
+}
+
+/** The numbers of a record, without its bytes. */
+export function headOf(record: RecordHead): RecordHead {
+  const { state, due, first, stored, touched, order, deadline, updates, attempts, idStored, byIteration } = record;
+  return { state, due, first, stored, touched, order, deadline, updates, attempts, idStored, byIteration };
+}
