@@ -65,6 +65,8 @@ const std::vector<MutationReason>& reasons_for_swaps() {
       {"* > recovery_apply.cc apply_to_*#*", kRepeated},
       {"recovery_apply.cc void_header#1 > *", kRepeated},
       {"* > recovery_apply.cc void_header#1", kRepeated},
+      {"recovery_apply.cc store_header#* > *", kRepeated},
+      {"* > recovery_apply.cc store_header#*", kRepeated},
       {"recovery_apply.cc operator()#1 > *", kRepeated},  // voids a torn header
       {"* > recovery_apply.cc operator()#1", kRepeated},
       {"recovery_apply.cc operator()#2 > recovery_apply.cc operator()#3",
