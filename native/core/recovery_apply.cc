@@ -146,6 +146,11 @@ Status Recovery::apply() {
       e.options_.read_only;  // then all of this is done to the private mapping, and the file stays as it is
   const RecoveryStatus status = e.recovery_.status;
   if (!read_only) {
+    // Part of a segment at the end of a file that was cut short: its header would count again once the file has grown.
+    if (file_size_ > e.volume_.size()) {
+      MMCB_TRY(e.volume_.file().truncate(e.volume_.size()));
+      MMCB_STEP(kTruncated);
+    }
     // A copy may have holes where the journal is: no store there can be refused later.
     MMCB_TRY(e.volume_.allocate(0, e.segments_.head()));
     MMCB_TRY(e.volume_.map(e.volume_.size(), MapMode::kShared));

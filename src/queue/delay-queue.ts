@@ -61,7 +61,7 @@ type Settings = ReturnType<typeof readOptions<typeof delayQueueTable>> & { delay
  *   // after a second, once: user:1 { visits: 2 }
  * }
  */
-export class DelayQueue<V = unknown> implements LeaseHolder, AsyncIterable<Lease<V>> {
+export class DelayQueue<V = unknown> implements AsyncIterable<Lease<V>> {
   /** The buffer underneath. Closing the queue closes it. Its entries are the queue's own: do not write to it. */
   readonly buffer: CompactableBuffer;
   readonly #store: Store;
