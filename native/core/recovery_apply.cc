@@ -147,10 +147,7 @@ Status Recovery::apply() {
   const RecoveryStatus status = e.recovery_.status;
   if (!read_only) {
     // Part of a segment at the end of a file that was cut short: its header would count again once the file has grown.
-    if (file_size_ > e.volume_.size()) {
-      MMCB_TRY(e.volume_.file().truncate(e.volume_.size()));
-      MMCB_STEP(kTruncated);
-    }
+    if (file_size_ > e.volume_.size()) MMCB_TRY(e.volume_.drop_rest(file_size_));
     // A copy may have holes where the journal is: no store there can be refused later.
     MMCB_TRY(e.volume_.allocate(0, e.segments_.head()));
     MMCB_TRY(e.volume_.map(e.volume_.size(), MapMode::kShared));

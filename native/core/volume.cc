@@ -53,6 +53,14 @@ Status Volume::shrink(uint64_t length) {
   return status;
 }
 
+Status Volume::drop_rest(uint64_t file_length) {
+  const uint64_t length = size();
+  MMCB_TRY(file_->unmap(base_, length, file_length - length));
+  Status status = file_->truncate(length);
+  MMCB_STEP(kTruncated);
+  return status;
+}
+
 Status Volume::punch(uint64_t offset, uint64_t length) {
   Status status = file_->punch_hole(offset, length);
   MMCB_STEP(kPunched);

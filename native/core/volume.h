@@ -49,6 +49,8 @@ class Volume {
   Status grow(uint64_t length);
   // Unmaps and gives back everything from `length` on. Precondition: no reader can still look at it.
   Status shrink(uint64_t length);
+  // Truncates the file, which is `file_length` long, to what is mapped. Precondition: nobody looks at what is behind.
+  Status drop_rest(uint64_t file_length);
   // Gives the blocks of a range back; allocate() it before the next store there.
   Status punch(uint64_t offset, uint64_t length);
   // Makes a range storable again after punch().
