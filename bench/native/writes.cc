@@ -29,8 +29,7 @@ void set_new_int(benchmark::State& state) {
   }
 }
 
-void set_new_int_random(benchmark::State& state) {
-  BenchStore store(Durability::kInterval);
+void set_ints_random(benchmark::State& state, BenchStore& store) {
   Value value;
   const std::vector<uint32_t> order = shuffled(settings().entries);
   uint64_t i = 0;
@@ -38,6 +37,11 @@ void set_new_int_random(benchmark::State& state) {
     must(store.engine().set(IntKey(order[i]), value.of(order[i]), nullptr), "set");
     ++i;
   }
+}
+
+void set_new_int_random(benchmark::State& state) {
+  BenchStore store(Durability::kInterval);
+  set_ints_random(state, store);
 }
 
 void set_new_string(benchmark::State& state) {
@@ -83,13 +87,7 @@ void update_random(benchmark::State& state) {
 void update_int_random(benchmark::State& state) {
   BenchStore store(Durability::kProcess);
   store.load_ints();
-  Value value;
-  const std::vector<uint32_t> order = shuffled(settings().entries);
-  uint64_t i = 0;
-  for (auto _ : state) {
-    must(store.engine().set(IntKey(order[i]), value.of(order[i]), nullptr), "set");
-    ++i;
-  }
+  set_ints_random(state, store);
 }
 
 void remove_random(benchmark::State& state) {
