@@ -21,6 +21,7 @@ Status Segments::initialize(uint32_t segment_size, uint64_t head, uint32_t seed,
   head_ = head;
   seed_ = seed;
   max_size_ = max_size;
+  hole_unit_ = std::max<uint64_t>(volume_.file().hole_unit(), segment_size);
   MMCB_TRY(guarded([&] {
     partial_.reserve(kMaxPartial);
     return Status();

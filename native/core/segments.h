@@ -30,8 +30,10 @@ namespace mmcb {
 
 struct Segment {
   enum class State : uint8_t { kFree, kActive, kSealed, kEnded, kTail };
+  // Those of its hole unit. Unless it has them, they are asked for before it is taken, or appended to.
+  enum class Blocks : uint8_t { kAllocated, kUnknown, kPunched };
   State state = State::kFree;
-  bool hollow = false;   // may lack blocks: they are asked for before it is taken, or appended to
+  Blocks blocks = Blocks::kAllocated;
   bool refused = false;  // free and hollow, and the disk had no blocks for it when it was last asked
   bool faulted = false;  // free, and its pages were brought in
   bool damaged = false;  // holds quarantined bytes: neither compacted nor appended to
@@ -47,6 +49,8 @@ struct Segment {
   uint64_t slack_bytes = 0;
   uint64_t end_epoch = 0;  // kEnded
   uint64_t ticket = 0;     // kEnded: see ReaderPins
+
+  bool is_hollow() const { return blocks != Blocks::kAllocated; }
 };
 
 // Where an entry is to be written.
@@ -133,8 +137,8 @@ class Segments {
   uint32_t needed_count() const;
   // Gives free space back: truncates free segments at the end (not below `floor` segments) but for a reserve.
   Status trim(uint32_t floor, bool keep_reserve);
-  // Goes on giving the blocks of free segments in the middle back, all but those of a reserve: one segment a call, since the
-  // disk takes milliseconds for it. With a reserve, only what has been free over several trims: under steady updates
+  // Goes on giving the blocks of free segments in the middle back, all but those of a reserve: one hole unit a call, since
+  // the disk takes milliseconds for it. With a reserve, only what has been free over several trims: under steady updates
   // segments come and go, and a hole has to be filled again.
   struct HoleSearch {
     bool keep_reserve = false;
@@ -190,7 +194,16 @@ class Segments {
   Status open_segment(Stream stream, uint64_t epoch);
   uint32_t find_run(uint32_t length, bool refused_too) const;
   Status fill_holes(uint32_t first, uint32_t length);
+  // The segments [first, end) of the hole unit that a segment lies in, as far as the file has them.
+  struct Unit {
+    uint32_t first = 0;
+    uint32_t end = 0;
+  };
+  Unit unit_of(uint32_t segment) const;
+  bool could_punch(const Unit& unit, bool only_idle) const;
   Status keep_spare(uint32_t length);
+  // Free segments that have their blocks: all, or `most`.
+  uint32_t count_sound(uint32_t most) const;
   Status take_run(uint32_t length, uint64_t epoch, uint32_t* first);
   Status grow(uint32_t segments);
   uint32_t reserve_size() const;
@@ -210,6 +223,7 @@ class Segments {
   Region incarnations_;  // one 32-bit word a segment
   uint32_t segment_size_ = 0;
   uint64_t head_ = 0;
+  uint64_t hole_unit_ = 0;  // bytes: of the file system, or a segment if that is larger
   uint32_t seed_ = 0;
   uint64_t max_size_ = 0;
   std::deque<Segment> segments_;  // references stay valid while the file grows

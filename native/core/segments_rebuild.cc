@@ -25,7 +25,6 @@ Status Segments::rebuild_begin(uint32_t count) {
 void Segments::rebuild_used(uint32_t segment, const SegmentHeader& header, uint64_t used, uint32_t ordinals) {
   Segment& s = segments_[segment];
   s.state = Segment::State::kSealed;
-  s.hollow = true;  // a copy may have holes where nothing is stored yet
   set_incarnation(segment, header.incarnation);
   s.run_length = header.run_length;
   s.used = used;
@@ -55,8 +54,10 @@ void Segments::void_unused_trailers() {
 void Segments::rebuild_finish() {
   for (uint32_t i = 0; i < count(); i++) {
     Segment& s = segments_[i];
+    // Not known (a copy may have holes where nothing is stored yet): asking for blocks that are there is cheap, and granted
+    // on a full disk, too.
+    s.blocks = Segment::Blocks::kUnknown;
     if (s.state == Segment::State::kFree) {
-      s.hollow = true;  // not known: asking for blocks that are there is cheap, and granted on a full disk, too
       free_.insert(i);
     } else if (s.state == Segment::State::kSealed && s.run_length == 1 && !s.damaged &&
                room_of(i) > segment_size_ / 16) {

@@ -47,36 +47,51 @@ uint32_t Segments::find_run(uint32_t length, bool refused_too) const {
   return kNone;
 }
 
-// Asks for the blocks of a run of free segments. On failure the segment at fault is noted as refused.
+Segments::Unit Segments::unit_of(uint32_t segment) const {
+  const uint64_t start = offset_of(segment) / hole_unit_ * hole_unit_;
+  return {start < head_ ? 0 : index_of(start), std::min(index_of(start + hole_unit_), count())};
+}
+
+// Asks for the blocks of a run of free segments, and of all that shares a hole unit with them. On failure what is free in
+// the unit at fault is noted as refused.
 Status Segments::fill_holes(uint32_t first, uint32_t length) {
   for (uint32_t i = first; i < first + length; i++) {
-    Segment& s = segments_[i];
-    if (!s.hollow) continue;
-    if (Status status = volume_.allocate(offset_of(i), segment_size_); !status.ok()) {
-      s.refused = true;
-      return status;
+    if (!segments_[i].is_hollow()) continue;
+    const Unit unit = unit_of(i);
+    const Status status = volume_.allocate(offset_of(unit.first), offset_of(unit.end) - offset_of(unit.first));
+    for (uint32_t in_unit = unit.first; in_unit < unit.end; in_unit++) {
+      Segment& s = segments_[in_unit];
+      if (status.ok()) s.blocks = Segment::Blocks::kAllocated;
+      s.refused = !status.ok() && s.state == Segment::State::kFree;
     }
-    s.hollow = false;
-    s.refused = false;
+    MMCB_TRY(status);
   }
   return Status();
+}
+
+uint32_t Segments::count_sound(uint32_t most) const {
+  uint32_t sound = 0;
+  for (uint32_t segment = free_.next(0); segment != kNone && sound < most;
+       segment = free_.next(uint64_t{segment} + 1)) {
+    if (!segments_[segment].is_hollow()) sound++;
+  }
+  return sound;
 }
 
 // Makes sure that a free segment is left for compaction when a writer has taken `length`, and that it has its blocks. With
 // none, a file that can not grow (full disk, maxSize) could not be compacted either, however much of it is garbage.
 Status Segments::keep_spare(uint32_t length) {
   if (count() < kSpareFrom) return Status();
-  uint32_t sound = 0;
-  for (uint32_t segment = free_.next(0); segment != kNone; segment = free_.next(uint64_t{segment} + 1)) {
-    if (!segments_[segment].hollow && ++sound > length) return Status();
-  }
+  uint32_t sound = count_sound(length + 1);
+  if (sound > length) return Status();
   // Then holes: first those that may have their blocks after all, then those refused before, as long as there is space again.
   for (const bool refused : {false, true}) {
     for (uint32_t segment = free_.next(0); segment != kNone; segment = free_.next(uint64_t{segment} + 1)) {
       const Segment& s = segments_[segment];
-      if (!s.hollow || s.refused != refused) continue;
+      if (!s.is_hollow() || s.refused != refused) continue;
       if (fill_holes(segment, 1).ok()) {
-        if (++sound > length) return Status();
+        sound = count_sound(length + 1);
+        if (sound > length) return Status();
       } else if (refused) {
         break;
       }
@@ -149,7 +164,7 @@ std::vector<uint32_t> Segments::next_unfaulted(uint32_t most) const {
   for (uint32_t segment = free_.next(0); segment != kNone; segment = free_.next(uint64_t{segment} + 1)) {
     if (looked_at++ == most) break;
     const Segment& s = segments_[segment];
-    if (!s.faulted && !s.hollow) next.push_back(segment);
+    if (!s.faulted && !s.is_hollow()) next.push_back(segment);
   }
   return next;
 }
@@ -157,7 +172,7 @@ std::vector<uint32_t> Segments::next_unfaulted(uint32_t most) const {
 void Segments::note_faulted(uint32_t segment) {
   if (segment >= count()) return;
   Segment& s = segments_[segment];
-  if (s.state == Segment::State::kFree && !s.hollow) s.faulted = true;
+  if (s.state == Segment::State::kFree && !s.is_hollow()) s.faulted = true;
 }
 
 uint32_t Segments::reserve_size() const {
@@ -191,7 +206,10 @@ Status Segments::add_segments(uint64_t number) {
     segments_.resize(old);
     return status;
   }
-  for (uint32_t i = old; i < count(); i++) free_.insert(i);
+  for (uint32_t i = old; i < count(); i++) {
+    if (i != 0 && unit_of(i).first < old) segments_[i].blocks = segments_[i - 1].blocks;
+    free_.insert(i);
+  }
   return Status();
 }
 
@@ -248,7 +266,9 @@ void Segments::void_trailer(uint32_t first) {
 void Segments::free_run(uint32_t first) {
   const uint32_t length = segments_[first].run_length;
   for (uint32_t i = first; i < first + length; i++) {
+    const Segment::Blocks blocks = segments_[i].blocks;
     segments_[i] = Segment{};
+    segments_[i].blocks = blocks;
     segments_[i].behind = i - first;
     free_.insert(i);
   }
@@ -297,16 +317,29 @@ Status Segments::trim(uint32_t floor, bool keep_reserve) {
   return Status();
 }
 
+bool Segments::could_punch(const Unit& unit, bool only_idle) const {
+  if (offset_of(unit.end) - offset_of(unit.first) != hole_unit_) return false;
+  for (uint32_t i = unit.first; i < unit.end; i++) {
+    const Segment& s = segments_[i];
+    if (s.state != Segment::State::kFree || (only_idle && s.trims < kIdleTrims)) return false;
+  }
+  return true;
+}
+
 Status Segments::punch_next(HoleSearch* search) {
   // Holes from the back, so that the segments taken next (the lowest) still have their blocks.
   const uint32_t keep = std::max<uint32_t>(4, (count() - static_cast<uint32_t>(free_.size())) / 8);
   for (uint32_t i = free_.next(search->next); i != kNone; i = free_.next(uint64_t{i} + 1)) {
-    Segment& s = segments_[i];
     search->next = i + 1;
-    if (s.hollow || search->kept++ < keep || (search->keep_reserve && s.trims < kIdleTrims)) continue;
-    MMCB_TRY(volume_.punch(offset_of(i), segment_size_));
-    s.hollow = true;
-    return Status();
+    if (segments_[i].blocks == Segment::Blocks::kPunched || search->kept++ < keep) continue;
+    const Unit unit = unit_of(i);
+    if (unit.first != i || !could_punch(unit, search->keep_reserve)) continue;
+    // Before the call, which may fail half-way.
+    for (uint32_t in_unit = unit.first; in_unit < unit.end; in_unit++) {
+      segments_[in_unit].blocks = Segment::Blocks::kPunched;
+      segments_[in_unit].faulted = false;
+    }
+    return volume_.punch(offset_of(unit.first), hole_unit_);
   }
   search->is_done = true;
   return Status();

@@ -153,6 +153,8 @@ class Chain {
   #history = new History();
   #model = new Model();
   #last: Cut | undefined;
+  /** What became of each cut, for whoever looks into a failure. */
+  readonly #trail: string[] = [];
   /** Images since the last one that was as of a sync point, and what they were judged by. */
   #replayed: { before: Model; log: Log }[] = [];
   /** The file has been opened, so an image must be a store. */
@@ -228,6 +230,10 @@ class Chain {
     if (log.opened !== undefined) expect(log.opened.entries).toBe(this.#model.size);
     for (const reopened of log.reopened) expect(reopened.status).toBe('clean');
     this.#history.add(log);
+    this.#trail.push(
+      `cut ${this.count}, ${cut.phase}: opened as ${log.opened?.status ?? 'nothing yet'}, ` +
+        `${log.done.length} operations, ${log.durable} of them durable`,
+    );
     totals.cuts++;
     totals.operations += log.done.length;
     if (log.opened === undefined) totals.whileOpening++;
@@ -239,22 +245,30 @@ class Chain {
   }
 
   async #check(log: Log): Promise<void> {
-    const { options } = this.setting;
     const judged = log.opened !== undefined || this.#isCreated;
     this.#isCreated = judged;
     const before = this.#model;
-    if (judged) {
-      // Only looked at: the next child recovers it, and may be cut while it does.
-      const { recovery, stored } = await this.#open(this.#file, { ...options, readOnly: true });
-      totals.statuses.set(recovery.status, (totals.statuses.get(recovery.status) ?? 0) + 1);
-      const { model, count } = this.#judge(before, log, recovery, stored);
-      totals.undone += Math.max(0, log.done.length - count);
-      this.#model = model;
-      if (recovery.status === 'replayed') this.#replayed.push({ before, log });
-      else this.#replayed = [];
-    }
-    if (judged && !this.#random.chance(0.25)) return;
-    // A copy is another inode, whatever the boot: only its last sync point counts, which may be older than what was seen.
+    const status = judged ? await this.#lookAt(before, log) : undefined;
+    if (status === undefined || this.#random.chance(0.25)) await this.#openCopy(before, log);
+    // Not before the copy was judged, too.
+    if (status === 'replayed') this.#replayed.push({ before, log });
+    else if (status !== undefined) this.#replayed = [];
+  }
+
+  /** Only looked at: the next child recovers it, and may be cut while it does. */
+  async #lookAt(before: Model, log: Log): Promise<RecoveryReport['status']> {
+    const { recovery, stored } = await this.#open(this.#file, { ...this.setting.options, readOnly: true });
+    totals.statuses.set(recovery.status, (totals.statuses.get(recovery.status) ?? 0) + 1);
+    const { model, count } = this.#judge(before, log, recovery, stored);
+    this.#trail.push(`  the image: ${recovery.status}, as after operation ${count}`);
+    totals.undone += Math.max(0, log.done.length - count);
+    this.#model = model;
+    return recovery.status;
+  }
+
+  /** A copy is another inode, whatever the boot: only its last sync point counts, which may be older than what was seen. */
+  async #openCopy(before: Model, log: Log): Promise<void> {
+    const { options } = this.setting;
     copyFileSync(this.#file, this.#copy);
     try {
       const { recovery, stored } = await this.#open(this.#copy, options);
@@ -320,6 +334,7 @@ class Chain {
     const kept = keepFiles('mmcb-power-cut-', [this.#file, `${this.#log}.0`]);
     const message = cause instanceof Error ? cause.message : String(cause);
     const where = `cut ${this.count} of the chain, seed ${seed} (MMCB_SEED=${seed}); image and log: ${kept}`;
-    return new Error(`${where}\n${JSON.stringify(this.#last)}\n${message}`, { cause });
+    const trail = this.#trail.slice(-16).join('\n');
+    return new Error(`${where}\n${trail}\n${JSON.stringify(this.#last)}\n${message}`, { cause });
   }
 }

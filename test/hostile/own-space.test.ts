@@ -18,6 +18,9 @@ const size = 40 * KiB;
 const codes = (error: ProcessError | undefined) => ({ code: error?.code, cause: error?.cause?.code });
 const noSpace = { code: 'MMCB_NO_SPACE', cause: 'ENOSPC' };
 
+/** Holes are units of 2 MiB, aligned in the file. In segments. */
+const holeUnit = (2048 * KiB) / segmentSize;
+
 const blocks = (file: string): number => statSync(file).blocks * 512;
 
 /** A store with `count` segments of one entry each; the addresses are in the order of the segments. */
@@ -55,13 +58,15 @@ for (const kind of ['ext4', 'xfs', 'btrfs', 'tmpfs'] as const) {
     const third = count / 3;
 
     it('takes free segments that have blocks when the ones before them have lost theirs', async () => {
+      const count = 6 * holeUnit;
+      const third = count / 3;
       const { store, addresses } = await segments(disk, count);
       await store.flush();
-      // A hole of a third in the middle, of which a reserve keeps its blocks.
+      // A hole somewhere in the third in the middle; a reserve before it keeps its blocks.
       const full = blocks(store.file);
       await store.must(removals(addresses.slice(third, 2 * third)));
       await store.flush();
-      await given(store, full - (third - 8) * segmentSize);
+      await given(store, full - holeUnit * segmentSize);
       disk.fill();
       const reserve = await store.exhaust(() => ({ type: 'add', value: store.value(size) }), count);
       expect(codes(reserve.error)).toEqual(noSpace);

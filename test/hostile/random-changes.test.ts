@@ -10,6 +10,7 @@ import { tempFolder } from '../support/temp.js';
 import { type CallFailed, CheckedStore, type Churn } from './support/store-process.js';
 import { describeDisk } from './support/with-disks.js';
 
+// 783268 found stores into 2 MiB pages of the page cache that lay over holes in part: SIGBUS on a full ext4 or XFS.
 const seed = Number(process.env['MMCB_SEED'] ?? Date.now() % 1_000_000);
 const KiB = 1024;
 console.log(`hostile: random changes on full disks with MMCB_SEED=${seed}`);
@@ -50,8 +51,10 @@ for (const kind of ['ext4', 'xfs', 'tmpfs'] as const) {
       for (let leave = disk.available; leave > 64 * KiB; leave /= 4) disk.fill({ leave });
       disk.fill();
       await working;
-      const { failed } = await store.churn({ ...churn(3), count: 2 * operations });
-      expect(failed).toBeGreaterThan(0);
+      // What random changes need may fit into what removals have left; adds alone use all of it up.
+      const { error } = await store.exhaust(() => ({ type: 'add', value: store.value(20_000) }), 10_000);
+      expect(error.code).toBe('MMCB_NO_SPACE');
+      await store.churn({ ...churn(3), count: 2 * operations });
       await onlyNoSpace(store);
       await store.verify();
 

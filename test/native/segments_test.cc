@@ -21,8 +21,9 @@ constexpr uint64_t kHead = head_size(kMinSegmentSize, kMinJournalSize);
 
 // A file with a head and no segments yet.
 struct Space {
-  explicit Space(uint64_t max_size = 0, uint64_t address_space = 64 << 20)
+  explicit Space(uint64_t max_size = 0, uint64_t address_space = 64 << 20, uint64_t hole_unit = 1)
       : volume(platform), segments(volume, platform, pins) {
+    platform.set_hole_unit(hole_unit);
     std::unique_ptr<File> file;
     REQUIRE(platform.open(folder.path("a.mmcb"), OpenMode::kReadWrite, &file).ok());
     REQUIRE(file->allocate(0, kHead).ok());
@@ -58,7 +59,7 @@ struct Space {
   }
   uint32_t holes() const {
     uint32_t found = 0;
-    for (uint32_t i = 0; i < segments.count(); i++) found += segments.at(i).hollow;
+    for (uint32_t i = 0; i < segments.count(); i++) found += segments.at(i).is_hollow();
     return found;
   }
 
@@ -288,7 +289,7 @@ TEST_CASE("trimming cuts free segments off, and gives blocks in the middle back;
   }
   SUBCASE("no blocks for a hole that is to be used again") {
     REQUIRE(space.trim(0, false).ok());
-    while (space.segments.free_segments() > 0 && !space.segments.at(space.segments.needed_count() - 1).hollow) {
+    while (space.segments.free_segments() > 0 && !space.segments.at(space.segments.needed_count() - 1).is_hollow()) {
       space.platform.fail(SystemCall::kAllocate);
       const Status status = space.try_to_allocate(kHalf);
       if (space.platform.withdraw()) continue;  // one of the reserve, which has its blocks
@@ -316,6 +317,58 @@ TEST_CASE("trimming cuts free segments off, and gives blocks in the middle back;
     CHECK(space.trim(25, false).ok());
     CHECK(space.segments.count() == 25);
     CHECK(space.volume.shrink(space.file_size()).ok());  // nothing to do
+  }
+}
+
+TEST_CASE("holes are units of the file system, free from one end to the other, and filled as a whole") {
+  constexpr uint32_t kUnit = 8;
+  Space space(0, 64 << 20, kUnit * kSize);
+  for (int i = 0; i < 60; i++) space.allocate(kHalf);
+  for (uint32_t i = 5; i < 55; i++) space.empty(i);
+  REQUIRE(space.trim(0, false).ok());
+  const uint32_t punched = space.holes();
+  CHECK(punched >= 4 * kUnit);
+  const auto unit_of = [&](uint32_t segment) { return space.segments.offset_of(segment) / (kUnit * kSize); };
+  const auto hollow_in = [&](uint64_t unit) {
+    uint32_t hollow = 0;
+    for (uint32_t i = 0; i < space.segments.count(); i++)
+      hollow += unit_of(i) == unit && space.segments.at(i).is_hollow();
+    return hollow;
+  };
+  for (uint64_t unit = 0; unit <= unit_of(space.segments.count() - 1); unit++) {
+    CHECK((hollow_in(unit) == 0 || hollow_in(unit) == kUnit));
+  }
+
+  SUBCASE("for one segment of it") {
+    while (space.holes() == punched) space.allocate(kHalf);
+    CHECK(space.holes() == punched - kUnit);
+  }
+  SUBCASE("or refused, and then nothing in it is asked for again as long as there is another place") {
+    space.platform.fail(SystemCall::kAllocate);
+    uint32_t refused = 0;
+    while (refused == 0) {
+      space.allocate(kHalf);
+      for (uint32_t i = 0; i < space.segments.count(); i++) refused += space.segments.at(i).refused;
+    }
+    CHECK(refused == kUnit);
+    CHECK(space.holes() == punched - kUnit);  // the next one was filled instead
+  }
+  SUBCASE("and what grows beside the rest of one is part of it") {
+    for (uint32_t i = 55; i < 60; i++) {
+      space.segments.seal(i);
+      space.empty(i);
+    }
+    uint32_t last = 0;
+    for (uint32_t i = 0; i < space.segments.count(); i++) {
+      if (space.segments.at(i).is_hollow()) last = i;
+    }
+    const uint32_t floor = last - kUnit / 2;
+    REQUIRE(space.trim(floor, false).ok());
+    REQUIRE(space.segments.count() == floor);
+    REQUIRE(hollow_in(unit_of(floor - 1)) == kUnit / 2 - 1);
+    REQUIRE(space.segments.reserve_file(kHead + (last + 2) * uint64_t{kSize}).ok());
+    CHECK(hollow_in(unit_of(last)) == kUnit);
+    CHECK_FALSE(space.segments.at(last + 1).is_hollow());
   }
 }
 

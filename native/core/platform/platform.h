@@ -78,6 +78,9 @@ class File {
   virtual Status truncate(uint64_t length) = 0;
   // Gives the blocks of a range back; it reads as zeros afterwards. Unsupported file systems: ok, nothing happens.
   virtual Status punch_hole(uint64_t offset, uint64_t length) = 0;
+  // Holes are to be whole units of so many bytes (a power of two), aligned in the file: a page of the page cache can be as
+  // large, and a store to one that lies in part over a hole needs blocks for all of it.
+  virtual uint64_t hole_unit() const { return 1; }
   // True where a page holds nothing and even reading it through a mapping would take space: it is not to be touched.
   virtual bool is_untouchable_hole(uint64_t /*offset*/) { return false; }
   // Returns when all stores made before the call, and the size, are on stable storage.

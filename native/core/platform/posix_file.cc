@@ -178,6 +178,14 @@ class PosixFile final : public File {
 #endif
   }
 
+  uint64_t hole_unit() const override {
+#if defined(__linux__)
+    if (file_system_ == TMPFS_MAGIC) return posix_platform().page_size();
+#endif
+    // ext4 since Linux 6.16, XFS for longer: on a full disk, a store to a 2 MiB folio with a hole anywhere is SIGBUS.
+    return posix::kHugePage;
+  }
+
 #if defined(__linux__)
   // tmpfs gives a page to whoever reads a hole through a mapping, and SIGBUS when it has none left.
   bool is_untouchable_hole(uint64_t offset) override {

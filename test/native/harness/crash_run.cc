@@ -26,6 +26,7 @@ CrashRun::CrashRun(uint64_t seed, const Profile& profile, Counters& counters)
       checker_(profile.options, seed, counters),
       workload_(profile, seed, disk_, world_, counters) {
   checker_.set_salvage_share(profile.salvage);
+  if (seed % 4 == 3) disk_.set_hole_unit(2 * uint64_t{profile.options.segment_size});
 }
 
 void CrashRun::arm_generation() {

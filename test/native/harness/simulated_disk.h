@@ -58,6 +58,7 @@ class SimulatedDisk {
   uint64_t boot() const { return boot_; }
   uint64_t size() const { return size_; }
   void set_inode(uint64_t inode) { inode_ = inode; }
+  void set_hole_unit(uint64_t bytes) { hole_unit_ = bytes; }
   // Whether the name of the file survives is somebody else's business (SimulatedFolder).
   void leave_name_to_folder() { has_name_ = false; }
 
@@ -151,6 +152,7 @@ class SimulatedDisk {
   uint64_t inode_ = 7;
   uint64_t clock_ = 0;
   uint64_t size_ = 0;
+  uint64_t hole_unit_ = 1;
   Image durable_;  // what is on the disk
   std::vector<Change> pending_;
   std::array<uint8_t, kCapacity / kDiskPage> pages_{};  // PageFlags

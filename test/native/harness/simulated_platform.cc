@@ -37,6 +37,7 @@ class SimulatedFile final : public File {
     mutation.forget_store();
     return disk_.punch_hole(offset, length);
   }
+  uint64_t hole_unit() const override { return disk_.hole_unit_; }
   Status sync() override {
     mutation.forget_store();
     return mutation.is_sync_removed() ? Status() : disk_.sync();

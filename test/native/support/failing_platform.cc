@@ -97,6 +97,7 @@ class FailingFile final : public ForwardingFile {
   Status punch_hole(uint64_t offset, uint64_t length) override {
     return faults_.run(SystemCall::kPunchHole, [&] { return ForwardingFile::punch_hole(offset, length); });
   }
+  uint64_t hole_unit() const override { return platform_.hole_unit_; }
   Status sync() override {
     return faults_.run(SystemCall::kSync,
                        [&] { return platform_.skipping_syncs_ ? Status() : ForwardingFile::sync(); });

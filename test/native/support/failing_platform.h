@@ -124,6 +124,8 @@ class FailingPlatform final : public ForwardingPlatform {
   void set_boot(uint8_t boot) { boot_ = boot; }
   // Random numbers follow from the seed from here on.
   void set_seed(uint64_t seed);
+  // For tests of holes in small files: on a disk that is not full they may be as small as a segment.
+  void set_hole_unit(uint64_t bytes) { hole_unit_ = bytes; }
   // A sync that is not to fail does nothing: tests look at the page cache, and the disk is slow.
   void set_skipping_syncs(bool skipping) { skipping_syncs_ = skipping; }
 
@@ -145,6 +147,7 @@ class FailingPlatform final : public ForwardingPlatform {
   std::optional<Faults::Scope> always_;
   std::atomic<bool> skipping_syncs_{false};
   uint8_t boot_ = 0;
+  std::atomic<uint64_t> hole_unit_{1};
   std::mutex random_mutex_;
   bool seeded_ = false;
   std::mt19937_64 random_;

@@ -28,6 +28,7 @@ class ForwardingFile : public File {
   Status allocate(uint64_t offset, uint64_t length) override { return file_->allocate(offset, length); }
   Status truncate(uint64_t length) override { return file_->truncate(length); }
   Status punch_hole(uint64_t offset, uint64_t length) override { return file_->punch_hole(offset, length); }
+  uint64_t hole_unit() const override { return file_->hole_unit(); }
   bool is_untouchable_hole(uint64_t offset) override { return file_->is_untouchable_hole(offset); }
   Status sync() override { return file_->sync(); }
   Status map(std::byte* base, uint64_t offset, uint64_t length, MapMode mode) override {
