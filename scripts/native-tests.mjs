@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { compiles } from './lib/compiler.mjs';
 import { installDebianPackages } from './lib/debian.mjs';
+import { parseDoctest, runDoctest } from './lib/doctest.mjs';
 import { filesUnder } from './lib/fingerprint.mjs';
 import { cmake, fail, finish, root, run, skip, withoutRandomisation, works } from './lib/run.mjs';
 
@@ -46,30 +47,36 @@ async function main() {
 
   const plain = [join(root, buildFolder, target), ...passedOn];
   const withThreads = [...plain, `-tce=${oneThread.map((title) => title.replaceAll(',', '\\,')).join()}`];
-  const [command, ...args] = sanitize === 'thread' ? await withoutRandomisation(withThreads) : plain;
-  const { code, output } = await run(command, args, {
-    env: {
-      ASAN_OPTIONS: 'detect_stack_use_after_return=1:strict_string_checks=1',
-      UBSAN_OPTIONS: 'print_stacktrace=1',
-      TSAN_OPTIONS: 'second_deadlock_stack=1',
-    },
-  });
-  const counts = parseCounts(output);
-  // A crash or a sanitizer's finding ends the run before (or after) its summary: that is a failure too.
-  if (code !== 0 && !counts.failed) counts.failed = 1;
+  const command = sanitize === 'thread' ? await withoutRandomisation(withThreads) : plain;
+  const env = {
+    ASAN_OPTIONS: 'detect_stack_use_after_return=1:strict_string_checks=1',
+    UBSAN_OPTIONS: 'print_stacktrace=1',
+    TSAN_OPTIONS: 'second_deadlock_stack=1',
+  };
+  const isWhole = harness === undefined && passedOn.length === 0;
+  const { code, counts } = isWhole ? await runDoctest(command, sources, { env }) : await runAtOnce(command, { env });
   if (code !== 0) console.log(`${name}: exit code ${code}`);
   finish(name, counts);
 }
 
 const hasMain = (file) => file.endsWith('.cc') && /^int main\(/m.test(readFileSync(join(root, file), 'utf8'));
 
+async function runAtOnce([command, ...args], options) {
+  const { code, output } = await run(command, args, options);
+  const counts = parseCounts(output);
+  // A crash or a sanitizer's finding ends the run before (or after) its summary: that is a failure too.
+  if (code !== 0 && !counts.failed) counts.failed = 1;
+  return { code, counts };
+}
+
 /** doctest's summary, or the plain line `N passed, N failed` that the harness prints last. */
 function parseCounts(output) {
-  const doctest = [...output.matchAll(/test cases:\s*\d+ \|\s*(\d+) passed \|\s*(\d+) failed \|\s*(\d+) skipped/g)].at(
-    -1,
-  );
+  if (harness === undefined) {
+    const { passed, failed, others } = parseDoctest(output);
+    return { passed, failed, skipped: others };
+  }
   const plain = [...output.matchAll(/(\d+) passed, (\d+) failed(?:, (\d+) skipped)?/g)].at(-1);
-  const [, passed = 0, failed = 0, skipped = 0] = doctest ?? plain ?? [];
+  const [, passed = 0, failed = 0, skipped = 0] = plain ?? [];
   return { passed: Number(passed), failed: Number(failed), skipped: Number(skipped ?? 0) };
 }
 
