@@ -1,5 +1,5 @@
 // Branch coverage of the parts that crash safety rests on, by the native tests and the power-cut harness.
-//   node scripts/coverage.mjs [--all] [-- arguments for the unit tests]
+//   node scripts/coverage.mjs [--all]
 // --all prints every file's branches that were not taken, also where there is nothing to complain about.
 // Built by clang with the seeded bugs (MMCB_BUG) compiled out: their branches are not the engine's. The counters are mapped
 // to files (LLVM's %c), so that processes that end by _exit() or are killed count as well. Below the gate it fails.
@@ -7,6 +7,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { branchesByFile } from './lib/coverage.mjs';
 import { installDebianPackages } from './lib/debian.mjs';
+import { runDoctest } from './lib/doctest.mjs';
 import { cmake, fail, finish, must, root, run, skip, works } from './lib/run.mjs';
 
 const GATE = 0.95;
@@ -27,15 +28,14 @@ const groups = {
 const buildFolder = join('build', 'native-coverage');
 const profiles = join(root, buildFolder, 'profiles');
 const all = process.argv.includes('--all');
-const passedOn = process.argv.slice(2).filter((arg) => arg !== '--' && arg !== '--all');
 const target = (name) => join(root, buildFolder, name);
 
-// What is run: the same seeds each time.
-const runs = [
-  ['mmcb_native_tests', passedOn],
-  ['mmcb_power_cut', ['random', '--seeds', '1..40', '--images', '16000', '--jobs', '2']],
-  ['mmcb_power_cut', ['exhaustive', '--seeds', '1..60', '--images', '30000', '--jobs', '2']],
+// What is run besides the unit tests: the same seeds each time.
+const powerCuts = [
+  ['random', '--seeds', '1..40', '--images', '16000', '--jobs', '2'],
+  ['exhaustive', '--seeds', '1..60', '--images', '30000', '--jobs', '2'],
 ];
+const binaries = ['mmcb_native_tests', 'mmcb_power_cut'];
 
 async function main() {
   let tools = await findTools();
@@ -43,25 +43,30 @@ async function main() {
     tools = await findTools();
   if (tools === undefined)
     return skip('coverage', 'clang with its profiling runtime, llvm-profdata and llvm-cov were not found');
-  const options = ['-DMMCB_COVERAGE=ON', '-DMMCB_BUILD_TESTS=ON', '-DMMCB_BUILD_ADDON=OFF'];
-  const binaries = [...new Set(runs.map(([name]) => name))];
-  await cmake(buildFolder, [`-DCMAKE_CXX_COMPILER=${tools.compiler}`, ...options], binaries);
+  const flags = ['-DMMCB_COVERAGE=ON', '-DMMCB_BUILD_TESTS=ON', '-DMMCB_BUILD_ADDON=OFF'];
+  await cmake(buildFolder, [`-DCMAKE_CXX_COMPILER=${tools.compiler}`, ...flags], binaries);
 
   rmSync(profiles, { recursive: true, force: true });
   mkdirSync(profiles, { recursive: true });
-  const env = { LLVM_PROFILE_FILE: join(profiles, '%c%m.profraw') };
-  let failed = 0;
-  for (const [name, args] of runs) {
-    const { code, output } = await run(target(name), args, { env, cwd: join(root, buildFolder), quiet: true });
-    console.log(`${[name, ...args].join(' ')}: ${code === 0 ? 'ok' : `FAILED (${code})\n${output}`}`);
-    failed += Number(code !== 0);
+  const options = {
+    env: { LLVM_PROFILE_FILE: join(profiles, '%c%m.profraw') },
+    cwd: join(root, buildFolder),
+    quiet: true,
+  };
+  const codes = [(await runDoctest([target('mmcb_native_tests')], options)).code];
+  for (const args of powerCuts) {
+    const { code, output } = await run(target('mmcb_power_cut'), args, options);
+    if (code !== 0) console.log(`${args.join(' ')}:\n${output}`);
+    codes.push(code);
   }
+  const failed = codes.filter((code) => code !== 0).length;
   const merged = join(profiles, 'all.profdata');
   const raw = readdirSync(profiles).filter((file) => file.endsWith('.profraw'));
   await must('llvm-profdata', tools.profdata, ['merge', '-o', merged, ...raw.map((file) => join(profiles, file))]);
   const files = branchesByFile(tools.cov, merged, binaries.map(target));
   const below = report(files);
-  finish('coverage', { passed: Object.keys(groups).length - below + runs.length - failed, failed: below + failed });
+  const parts = Object.keys(groups).length + codes.length;
+  finish('coverage', { passed: parts - below - failed, failed: below + failed });
 }
 
 /** Prints the table, and what is missing; returns the number of groups below the gate. */

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { compiles } from './lib/compiler.mjs';
 import { installDebianPackages } from './lib/debian.mjs';
-import { parseDoctest, runDoctest } from './lib/doctest.mjs';
+import { parseDoctest, runDoctest, testFiles } from './lib/doctest.mjs';
 import { filesUnder } from './lib/fingerprint.mjs';
 import { cmake, fail, finish, root, run, skip, withoutRandomisation, works } from './lib/run.mjs';
 
@@ -33,9 +33,7 @@ const thirdParty = join(root, 'build', 'third-party', 'usr', 'include');
 
 async function main() {
   const target = harness ? `mmcb_${harness.replace('-', '_')}` : 'mmcb_native_tests';
-  const sources = filesUnder('test/native').filter((file) =>
-    harness ? file.endsWith('.cc') && hasMain(file) : /native[\\/][^\\/]*_test\.cc$/.test(file),
-  );
+  const sources = harness ? filesUnder('test/native').filter(hasMain) : testFiles();
   if (!sources.length) return skip(name, `there are no sources for ${target}`);
   if (!(await findDoctest())) return skip(name, 'doctest was not found and could not be installed');
   if (sanitize && !(await sanitizerWorks())) return skip(name, `the compiler cannot build with -fsanitize=${sanitize}`);
@@ -54,7 +52,7 @@ async function main() {
     TSAN_OPTIONS: 'second_deadlock_stack=1',
   };
   const isWhole = harness === undefined && passedOn.length === 0;
-  const { code, counts } = isWhole ? await runDoctest(command, sources, { env }) : await runAtOnce(command, { env });
+  const { code, counts } = isWhole ? await runDoctest(command, { env }) : await runAtOnce(command, { env });
   if (code !== 0) console.log(`${name}: exit code ${code}`);
   finish(name, counts);
 }

@@ -12,11 +12,18 @@
 namespace mmcb {
 namespace {
 
-void append_store(std::vector<std::byte>& list, uint64_t offset, const void* bytes, uint32_t length) {
-  const size_t at = list.size();
-  list.resize(at + JournalStore::kSize + align8(length));
-  encode(JournalStore{offset, length}, list.data() + at);
-  std::memcpy(list.data() + at + JournalStore::kSize, bytes, length);
+// What a store of up to eight bytes takes in a list.
+constexpr size_t kStoreSize = JournalStore::kSize + sizeof(uint64_t);
+
+// Returns where the next one goes.
+std::byte* append_store(std::byte* at, uint64_t offset, const void* bytes, uint32_t length) {
+  encode(JournalStore{offset, length}, at);
+  std::memcpy(at + JournalStore::kSize, bytes, length);
+  return at + kStoreSize;
+}
+
+bool is_keyed(const BatchOperation& operation) {
+  return operation.type == BatchOperation::Type::kSet || operation.type == BatchOperation::Type::kDelete;
 }
 
 }  // namespace
@@ -34,36 +41,31 @@ Batch::~Batch() {
   engine_.end_sealed_if_empty();
 }
 
-std::string Batch::name_of(const Key& key) {
-  std::string name(1, static_cast<char>(key.kind));
-  return name.append(reinterpret_cast<const char*>(key.bytes.data()), key.bytes.size());
-}
-
 Batch::Change* Batch::pending(Address address) {
-  const auto at = by_address_.find(address.to_integer());
-  return at == by_address_.end() ? nullptr : &changes_[at->second];
+  const uint32_t found =
+      table_.find(address.to_integer(), [&](uint32_t number) { return changes_[number].address == address; });
+  return found == WordTable::kNone ? nullptr : &changes_[found];
 }
 
-Batch::Change* Batch::pending(const Key& key) {
-  const auto at = by_key_.find(name_of(key));
-  return at == by_key_.end() ? nullptr : &changes_[at->second];
+Batch::Change* Batch::pending(const Key& key, uint64_t word) {
+  const uint32_t found = table_.find(word, [&](uint32_t number) {
+    const Change& change = changes_[number];
+    return !change.existed && !change.ends && change.header.kind == key.kind &&
+           std::equal(change.key.begin(), change.key.end(), key.bytes.begin(), key.bytes.end());
+  });
+  return found == WordTable::kNone ? nullptr : &changes_[found];
 }
 
-Key Batch::key_of(const Change& change) {
-  return {change.header.kind, {reinterpret_cast<const std::byte*>(change.key.data()), change.key.size()}};
-}
-
-void Batch::remember(Change change, const Key& key) {
-  changes_.push_back(std::move(change));
-  name_last(key);
-}
-
-void Batch::name_last(const Key& key) {
-  const size_t last = changes_.size() - 1;
-  by_address_[changes_[last].address.to_integer()] = last;
-  if (key.kind == Kind::kPlain) return;
-  by_key_[name_of(key)] = last;
-  changes_[last].key.assign(reinterpret_cast<const char*>(key.bytes.data()), key.bytes.size());
+Batch::Change Batch::change_of(const Engine::Found& found, const Engine& engine) {
+  Change change;
+  change.address = found.address;
+  change.existed = true;
+  change.old = found;
+  change.header = found.header;
+  if (found.header.kind == Kind::kPlain) return change;
+  change.key = engine.key_of(found);
+  change.word = engine.word_of(found);
+  return change;
 }
 
 // Writes the (next) new version of a change. One written earlier in this batch stays behind, never to be seen.
@@ -73,37 +75,62 @@ Status Batch::write_version(Change& change, Bytes data) {
   header.capacity = engine_.capacity_for(header.key_size, data.size());
   header.version++;
   MMCB_TRY(engine_.place_entry(Stream::kFresh, &header, &change.place));
-  engine_.fill(change.place, &header, key_of(change).bytes, data);
+  engine_.fill(change.place, &header, change.key, data);
   if (MMCB_BUG(kBatchPublishesEarly)) engine_.publish(change.place, header);
   change.header = header;
   return Status();
 }
 
-Status Batch::prepare(BatchOperation& operation) {
+void Batch::look_ahead(std::span<BatchOperation> group, uint64_t* words) const {
+  const Engine& e = engine_;
+  for (size_t i = 0; i < group.size(); i++) {
+    words[i] = is_keyed(group[i]) ? e.word_of(group[i].key) : 0;
+    if (words[i] != 0) e.index_for(group[i].key.kind).prefetch(words[i]);
+  }
+  for (size_t i = 0; i < group.size(); i++) {
+    const BatchOperation& operation = group[i];
+    if (operation.type == BatchOperation::Type::kAdd) continue;
+    // Any cell with this word will do: a wrong guess costs a cache line.
+    const uint64_t offset = words[i] == 0
+                                ? e.slots_.resolve(operation.address)
+                                : e.index_for(operation.key.kind).find(words[i], [](uint64_t) { return true; });
+    if (offset != 0) e.prefetch_entry(offset);
+  }
+}
+
+Status Batch::prepare(std::span<BatchOperation> operations) {
+  changes_.reserve(operations.size());
+  table_.reserve(2 * operations.size());
+  while (!operations.empty()) {
+    const auto group = operations.first(std::min(kGroup, operations.size()));
+    operations = operations.subspan(group.size());
+    uint64_t words[kGroup];
+    look_ahead(group, words);
+    for (size_t i = 0; i < group.size(); i++) MMCB_TRY(prepare(group[i], words[i]));
+  }
+  return Status();
+}
+
+Status Batch::prepare(BatchOperation& operation, uint64_t word) {
   using Type = BatchOperation::Type;
-  const bool keyed = operation.type == Type::kSet || operation.type == Type::kDelete;
+  const bool keyed = is_keyed(operation);
   const Key key = keyed ? operation.key : Key{};
   const bool writes = operation.type != Type::kRemove && operation.type != Type::kDelete;
   if (writes) MMCB_TRY(engine_.check_sizes(key, operation.data));
 
   // What the address or key stands for after the operations before this one.
   Change* change = nullptr;
-  if (operation.type != Type::kAdd) change = keyed ? pending(key) : pending(operation.address);
+  if (operation.type != Type::kAdd) change = keyed ? pending(key, word) : pending(operation.address);
   if (change == nullptr && operation.type != Type::kAdd) {
     Engine::Found found;
-    Status status = keyed ? engine_.locate(key, &found) : engine_.locate(operation.address, &found);
+    Status status = keyed ? engine_.locate(key, word, &found) : engine_.locate(operation.address, &found);
     if (status.ok() && !keyed && found.header.key_size != 0) status = engine_.check_version_locked(found.offset);
     if (status.ok()) {
-      // The same entry may have been named the other way before.
+      // An earlier operation may have named it already.
       change = pending(found.address);
       if (change == nullptr) {
-        Change fresh;
-        fresh.address = found.address;
-        fresh.existed = true;
-        fresh.old = found;
-        fresh.header = found.header;
-        const Key its_key{found.header.kind, engine_.key_of(found)};
-        remember(std::move(fresh), its_key);
+        changes_.push_back(change_of(found, engine_));
+        table_.insert(found.address.to_integer(), static_cast<uint32_t>(changes_.size() - 1));
         change = &changes_.back();
       }
     } else if (status.code() != Code::kNotFound) {
@@ -115,9 +142,6 @@ Status Batch::prepare(BatchOperation& operation) {
   if (!writes) {
     if (!exists) return Status(Code::kNotFound, "no entry has this address: it was removed or never given out");
     change->ends = true;
-    if (change->header.kind != Kind::kPlain) {
-      by_key_.erase(name_of(key_of(*change)));
-    }
     removes_++;
     return Status();
   }
@@ -129,7 +153,7 @@ Status Batch::prepare(BatchOperation& operation) {
   if (operation.type == Type::kUpdate) {
     return Status(Code::kNotFound, "no entry has this address: it was removed or never given out");
   }
-  // What it takes, the destructor gives back, also where memory for remembering it by name cannot be had.
+  // What it takes, the destructor gives back, also where memory for finding it again cannot be had.
   Change& fresh = changes_.emplace_back();
   fresh.existed = true;
   MMCB_TRY(engine_.slots_.acquire(&fresh.address));
@@ -138,20 +162,19 @@ Status Batch::prepare(BatchOperation& operation) {
   fresh.header.generation = fresh.address.generation;
   fresh.header.kind = key.kind;
   fresh.header.key_size = static_cast<uint16_t>(key.bytes.size());
-  name_last(key);
+  fresh.key = key.bytes;
+  fresh.word = word;
+  const auto number = static_cast<uint32_t>(changes_.size() - 1);
+  table_.insert(fresh.address.to_integer(), number);
+  if (keyed) table_.insert(word, number);
   operation.address = fresh.address;
   adds_++;
   return write_version(fresh, operation.data);
 }
 
 void Batch::prepare_removal(const Engine::Found& found) {
-  Change change;
-  change.address = found.address;
-  change.existed = true;
+  Change& change = changes_.emplace_back(change_of(found, engine_));
   change.ends = true;
-  change.old = found;
-  change.header = found.header;
-  remember(std::move(change), {found.header.kind, engine_.key_of(found)});
   removes_++;
 }
 
@@ -192,18 +215,19 @@ Status Batch::carry_out(const std::vector<std::byte>& list, uint64_t digest) {
 
 Status Batch::commit() {
   Engine& e = engine_;
-  std::vector<std::byte> list;
+  std::vector<std::byte> list(changes_.size() * 2 * kStoreSize);
+  std::byte* end = list.data();
   uint64_t digest = e.digest_;
   KeyIndex::Demand inserts[2];
   bool has_inserts[2] = {false, false};
   for (const Change& change : changes_) {
     const EntryHeader& h = change.header;
     if (!change.ends) {
-      append_store(list, change.place.offset, &h.crc, sizeof h.crc);
+      end = append_store(end, change.place.offset, &h.crc, sizeof h.crc);
       digest += digest_of(h);
       if (!change.existed && h.kind != Kind::kPlain) {
         const size_t index = h.kind == Kind::kIntKey ? 0 : 1;
-        e.index_for(h.kind).count_in(&inserts[index], e.word_of(key_of(change)));
+        e.index_for(h.kind).count_in(&inserts[index], change.word);
         has_inserts[index] = true;
       }
     }
@@ -211,33 +235,33 @@ Status Batch::commit() {
       const uint32_t segment = e.segments_.index_of(change.old.offset);
       const uint64_t word = encode_mark(e.seed_, segment, e.segments_.at(segment).incarnation,
                                         change.old.header.ordinal, e.open_epoch_.load(std::memory_order_relaxed));
-      append_store(list, e.mark_offset_of(change.old), &word, sizeof word);
+      end = append_store(end, e.mark_offset_of(change.old), &word, sizeof word);
       digest -= digest_of(change.old.header);
     }
   }
+  list.resize(static_cast<size_t>(end - list.data()));
   // What can fail comes before the commit.
   if (has_inserts[0]) MMCB_TRY(e.ints_.reserve(inserts[0]));
   if (has_inserts[1]) MMCB_TRY(e.strings_.reserve(inserts[1]));
   MMCB_TRY(carry_out(list, digest));
   for (const Change& change : changes_) {
     const EntryHeader& h = change.header;
-    const Key key = key_of(change);
     const uint32_t old_segment = change.existed ? e.segments_.index_of(change.old.offset) : 0;
     if (change.ends) {
       if (!change.existed) {
         e.slots_.abandon(change.address);
         continue;
       }
-      if (h.kind != Kind::kPlain) e.index_for(h.kind).erase(e.word_of(key), change.old.offset);
+      if (h.kind != Kind::kPlain) e.index_for(h.kind).erase(change.word, change.old.offset);
       e.slots_.release(change.address);
     } else {
       e.slots_.publish(change.address, change.place.offset);
       e.account_new(change.place.segment, h);
       if (h.kind != Kind::kPlain) {
         if (change.existed) {
-          e.index_for(h.kind).move(e.word_of(key), change.old.offset, change.place.offset);
+          e.index_for(h.kind).move(change.word, change.old.offset, change.place.offset);
         } else {
-          [[maybe_unused]] const Status inserted = e.index_for(h.kind).insert(e.word_of(key), change.place.offset);
+          [[maybe_unused]] const Status inserted = e.index_for(h.kind).insert(change.word, change.place.offset);
           assert(inserted.ok());  // room was reserved
         }
       }
@@ -266,7 +290,7 @@ Status Engine::batch(std::span<BatchOperation> operations) {
   MMCB_TRY(writable());
   Status status = guarded([&]() -> Status {
     Batch batch(*this);
-    for (BatchOperation& operation : operations) MMCB_TRY(batch.prepare(operation));
+    MMCB_TRY(batch.prepare(operations));
     return batch.commit();
   });
   MMCB_TRY(check_file());
@@ -277,7 +301,8 @@ Status Engine::batch(std::span<BatchOperation> operations) {
 Status Batch::clear_all(uint64_t* removed) {
   Engine& e = engine_;
   const uint64_t epoch = e.open_epoch_.load(std::memory_order_relaxed);
-  std::vector<std::byte> list;
+  std::vector<std::byte> list(e.segments_.count() * kStoreSize);
+  std::byte* end = list.data();
   std::vector<uint32_t> ended;
   for (uint32_t i = 0; i < e.segments_.count(); i++) {
     const Segment::State state = e.segments_.at(i).state;
@@ -285,9 +310,10 @@ Status Batch::clear_all(uint64_t* removed) {
     uint64_t offset;
     uint64_t word;
     e.segments_.end_store(i, epoch, &offset, &word);
-    append_store(list, offset, &word, sizeof word);
+    end = append_store(end, offset, &word, sizeof word);
     ended.push_back(i);
   }
+  list.resize(static_cast<size_t>(end - list.data()));
   MMCB_TRY(carry_out(list, 0));
   *removed = 0;
   uint64_t cursor = 0;

@@ -13,11 +13,10 @@
 
 #include <cstdint>
 #include <span>
-#include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "core/engine.h"
+#include "core/word_table.h"
 
 namespace mmcb {
 
@@ -26,8 +25,9 @@ class Batch {
   // Precondition: the engine's write lock is held, and writes are allowed.
   explicit Batch(Engine& engine) : engine_(engine) {}
 
-  // Prepares one change after those before it. On failure nothing has happened and the batch must be dropped.
-  Status prepare(BatchOperation& operation);
+  // Prepares changes, each after those before it; their keys and data must stay until the batch is gone. On failure nothing
+  // has happened and the batch must be dropped.
+  Status prepare(std::span<BatchOperation> operations);
   // Prepares the removal of a live entry.
   void prepare_removal(const Engine::Found& found);
   // Commits. On failure nothing has happened.
@@ -50,25 +50,26 @@ class Batch {
     Engine::Found old;     // if existed
     Place place;           // of the new version, unless `ends`
     EntryHeader header;
-    std::string key;  // of a keyed entry: its bytes
+    Bytes key;          // of a keyed entry: its bytes, in the old version or the caller's
+    uint64_t word = 0;  // and their word in the index
   };
+  // Operations that are looked up at once, so that their cache misses overlap.
+  static constexpr size_t kGroup = 16;
 
+  void look_ahead(std::span<BatchOperation> group, uint64_t* words) const;
+  Status prepare(BatchOperation& operation, uint64_t word);
   Status write_version(Change& change, Bytes data);
   Change* pending(Address address);
-  Change* pending(const Key& key);
-  static std::string name_of(const Key& key);
-  static Key key_of(const Change& change);
-  void remember(Change change, const Key& key);
-  // Makes the last change be found by its address and its key.
-  void name_last(const Key& key);
+  // Only what did not exist before: the others are found by their address.
+  Change* pending(const Key& key, uint64_t word);
+  static Change change_of(const Engine::Found& found, const Engine& engine);
   Status arm(const std::vector<std::byte>& list);
   // The commit: announces the digest, arms the list, does it, clears the journal. On failure nothing has happened.
   Status carry_out(const std::vector<std::byte>& list, uint64_t digest);
 
   Engine& engine_;
   std::vector<Change> changes_;
-  std::unordered_map<uint64_t, size_t> by_address_;
-  std::unordered_map<std::string, size_t> by_key_;
+  WordTable table_;  // numbers of changes, by address, and those of new keys by their word, too
   uint64_t adds_ = 0;
   uint64_t updates_ = 0;
   uint64_t removes_ = 0;

@@ -213,6 +213,7 @@ class Engine {
     Address address;
     uint64_t offset = 0;
     EntryHeader header;
+    uint64_t word = 0;  // of its key, as far as somebody has asked for it already; none is 0
   };
 
   // Holds a writer up while compaction makes room. Without the lock.
@@ -229,11 +230,11 @@ class Engine {
   // Resolves and reads the header; kNotFound, or kCorrupt where the header cannot be this entry's.
   Status locate(Address address, Found* found) const;
   Status read_header(uint64_t offset, Found* found) const;
-  Status locate(const Key& key, Found* found) const;
+  Status locate(const Key& key, uint64_t word, Found* found) const;
   Status check_sizes(const Key& key, Bytes data) const;
   uint32_t capacity_for(size_t key_size, uint64_t data_size) const;
   bool may_update_in_place(const Found& found, uint64_t data_size) const;
-  Status insert_new(const Key& key, Bytes data, Address* address);
+  Status insert_new(const Key& key, uint64_t word, Bytes data, Address* address);
   Status update_found(const Found& found, Bytes data);
   Status update_in_place(const Found& found, Bytes data);
   // Writes a new version of an entry elsewhere. `stream` and `verify_source` for compaction.
@@ -256,6 +257,10 @@ class Engine {
   uint64_t mark_offset_of(const Found& found) const;
   // Brings in what ending this version will touch, while its checksum is being taken: its mark and its slot lie elsewhere.
   void prefetch_ending(const Found& found) const;
+  // Brings in the first lines of the entry at `offset`.
+  void prefetch_entry(uint64_t offset) const {
+    for (uint64_t line = 0; line < 3; line++) __builtin_prefetch(volume_.at(offset + 64 * line));
+  }
   void announce_digest(uint64_t next);
   void settle_digest();
   void note_change() { dirty_.store(true, std::memory_order_relaxed); }
@@ -270,9 +275,13 @@ class Engine {
   KeyIndex& index_for(Kind kind) { return kind == Kind::kIntKey ? ints_ : strings_; }
   const KeyIndex& index_for(Kind kind) const { return kind == Kind::kIntKey ? ints_ : strings_; }
   uint64_t word_of(const Key& key) const { return word_of(key, seed_); }
+  uint64_t word_of(const Found& found) const {
+    return found.word != 0 ? found.word : word_of({found.header.kind, key_of(found)});
+  }
   Status check_version_locked(uint64_t offset) const;
   Status check_entry(uint64_t offset, uint64_t run_end) const;
-  uint64_t find_offset(const Key& key) const;
+  uint64_t find_offset(const Key& key) const { return find_offset(key, word_of(key)); }
+  uint64_t find_offset(const Key& key, uint64_t word) const;
   // Whether a search for the key ends at the entry at `offset`, which has the same key word.
   bool ends_search(const Key& key, uint64_t offset) const;
   // True where a whole entry stands at `offset`, whatever its key. Without the lock.

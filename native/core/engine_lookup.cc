@@ -59,8 +59,8 @@ bool Engine::ends_search(const Key& key, uint64_t offset) const {
   return is_same || !is_whole(offset);
 }
 
-uint64_t Engine::find_offset(const Key& key) const {
-  return index_for(key.kind).find(word_of(key), [&](uint64_t offset) { return ends_search(key, offset); });
+uint64_t Engine::find_offset(const Key& key, uint64_t word) const {
+  return index_for(key.kind).find(word, [&](uint64_t offset) { return ends_search(key, offset); });
 }
 
 // Reads a header that is known to stand at `offset`, and believes it only as far as it fits its place.
@@ -89,9 +89,10 @@ Status Engine::locate(Address address, Found* found) const {
   return Status();
 }
 
-Status Engine::locate(const Key& key, Found* found) const {
-  const uint64_t offset = find_offset(key);
+Status Engine::locate(const Key& key, uint64_t word, Found* found) const {
+  const uint64_t offset = find_offset(key, word);
   if (offset == 0) return Status(Code::kNotFound);
+  found->word = word;
   MMCB_TRY(read_header(offset, found));
   prefetch_ending(*found);
   // That the header is this entry's is told by its checksum where that is cheap (its lines are on their way already), and

@@ -172,10 +172,7 @@ void Engine::prefetch(ReaderPin& pin, std::span<const Key> keys) const {
       // Any cell with this word will do: a wrong guess costs a cache line, not a wrong answer.
       const uint64_t offset = index_for(key.kind).find(word_of(key), [](uint64_t) { return true; });
       if (offset == 0) continue;
-      const std::byte* at = volume_.at(offset);
-      __builtin_prefetch(at);
-      __builtin_prefetch(at + 64);
-      __builtin_prefetch(at + 128);
+      prefetch_entry(offset);
     }
   }
 }
@@ -184,7 +181,7 @@ Status Engine::find(ReaderPin& pin, Key key, Address* address) const {
   const PinScope scope(pin);
   std::lock_guard guard(lock_);
   Found found;
-  Status status = locate(key, &found);
+  Status status = locate(key, word_of(key), &found);
   MMCB_TRY(check_file());
   if (status.ok()) *address = found.address;
   return status;

@@ -33,7 +33,7 @@ Status Engine::add(Bytes data, Address* address) {
   MMCB_TRY(check_sizes(key, data));
   throttle();
   return change([&] {
-    MMCB_TRY(insert_new(key, data, address));
+    MMCB_TRY(insert_new(key, 0, data, address));
     adds_++;
     return Status();
   });
@@ -70,10 +70,11 @@ Status Engine::remove(Address address) {
 Status Engine::set(Key key, Bytes data, Address* address) {
   MMCB_TRY(check_sizes(key, data));
   throttle();
-  index_for(key.kind).prefetch(word_of(key));
+  const uint64_t word = word_of(key);
+  index_for(key.kind).prefetch(word);
   return change([&] {
     Found found;
-    Status status = locate(key, &found);
+    Status status = locate(key, word, &found);
     if (status.ok()) {
       if (address != nullptr) *address = found.address;
       MMCB_TRY(update_found(found, data));
@@ -82,7 +83,7 @@ Status Engine::set(Key key, Bytes data, Address* address) {
     }
     if (status.code() != Code::kNotFound) return status;
     Address fresh;
-    MMCB_TRY(insert_new(key, data, &fresh));
+    MMCB_TRY(insert_new(key, word, data, &fresh));
     if (address != nullptr) *address = fresh;
     adds_++;
     return Status();
@@ -90,9 +91,11 @@ Status Engine::set(Key key, Bytes data, Address* address) {
 }
 
 Status Engine::erase(Key key) {
+  const uint64_t word = word_of(key);
+  index_for(key.kind).prefetch(word);
   return change([&] {
     Found found;
-    MMCB_TRY(locate(key, &found));
+    MMCB_TRY(locate(key, word, &found));
     remove_found(found);
     removes_++;
     return Status();
@@ -185,7 +188,7 @@ void Engine::end_entry(const Found& found) {
 
 // ---- Single changes -------------------------------------------------------------------------------------------------------------
 
-Status Engine::insert_new(const Key& key, Bytes data, Address* address) {
+Status Engine::insert_new(const Key& key, uint64_t word, Bytes data, Address* address) {
   EntryHeader header;
   header.kind = key.kind;
   header.key_size = static_cast<uint16_t>(key.bytes.size());
@@ -209,7 +212,7 @@ Status Engine::insert_new(const Key& key, Bytes data, Address* address) {
   if (key.kind != Kind::kPlain) {
     // The last step that can fail comes before the entry is there. A reader that finds it now sees no checksum yet, and
     // tries again.
-    if (Status status = index_for(key.kind).insert(word_of(key), place.offset); !status.ok()) {
+    if (Status status = index_for(key.kind).insert(word, place.offset); !status.ok()) {
       slots_.abandon(fresh);
       end_sealed_if_empty();
       return status;
@@ -297,7 +300,7 @@ Status Engine::relocate(const Found& found, Bytes data, Stream stream) {
   announce_digest(digest_ - digest_of(found.header) + digest_of(header));
   publish(place, header);
   slots_.publish(found.address, place.offset);
-  if (header.kind != Kind::kPlain) index_for(header.kind).move(word_of({header.kind, key}), found.offset, place.offset);
+  if (header.kind != Kind::kPlain) index_for(header.kind).move(word_of(found), found.offset, place.offset);
   end_entry(found);
   account_gone(segments_.index_of(found.offset), found.header);
   account_new(place.segment, header);
@@ -323,7 +326,7 @@ void Engine::end_if_empty(uint32_t segment) {
 void Engine::remove_found(const Found& found) {
   announce_digest(digest_ - digest_of(found.header));
   if (found.header.kind != Kind::kPlain) {
-    index_for(found.header.kind).erase(word_of({found.header.kind, key_of(found)}), found.offset);
+    index_for(found.header.kind).erase(word_of(found), found.offset);
   }
   slots_.release(found.address);
   end_entry(found);

@@ -1,21 +1,25 @@
 // Runs a doctest executable, source file by source file, as many at a time as there are processors.
 import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
+import { filesUnder } from './fingerprint.mjs';
 import { run } from './run.mjs';
+
+/** The files with test cases. */
+export const testFiles = () => filesUnder('test/native').filter((file) => /native[\\/][^\\/]*_test\.cc$/.test(file));
 
 /** Files that take longest, first: what is left at the end is short. */
 const longest = ['fault_platform', 'fault_memory', 'damage', 'recovery_scale', 'recovery_helper', 'sigbus_store'];
 
 /**
- * Resolves to the exit code (of the first that failed) and the counts. `sources` are the files with test cases; what a file
- * printed comes out whole, when it has ended.
+ * Resolves to the exit code (of the first that failed) and the counts. What a file printed comes out whole, when it has
+ * ended (`quiet`: and has failed).
  */
-export async function runDoctest([command, ...args], sources, options) {
+export async function runDoctest([command, ...args], { quiet = false, ...options }) {
   const place = (file) => {
     const index = longest.indexOf(basename(file).replace(/_test\.cc$/, ''));
     return index < 0 ? longest.length : index;
   };
-  const waiting = sources.toSorted((a, b) => place(a) - place(b));
+  const waiting = testFiles().toSorted((a, b) => place(a) - place(b));
   let code = 0;
   let all = 0;
   let selected = 0;
@@ -25,8 +29,10 @@ export async function runDoctest([command, ...args], sources, options) {
       const started = Date.now();
       const result = await run(command, [...args, `-sf=*/${basename(file)}`], { ...options, quiet: true });
       const own = parseDoctest(result.output);
-      console.log(result.output.replace(/^\[doctest\] (doctest version|run with).*\n/gm, '').trimEnd());
-      console.log(`${basename(file)}: ${((Date.now() - started) / 1000).toFixed(1)} s\n`);
+      if (!quiet || result.code !== 0) {
+        console.log(result.output.replace(/^\[doctest\] (doctest version|run with).*\n/gm, '').trimEnd());
+        console.log(`${basename(file)}: ${((Date.now() - started) / 1000).toFixed(1)} s\n`);
+      }
       code ||= result.code;
       counts.passed += own.passed;
       // A crash or a sanitizer's finding ends the run before (or after) its summary: that is a failure too.

@@ -96,7 +96,8 @@ describe('compaction by policy', () => {
     const file = tempFile();
     const compaction = { policy: 'time', interval: 30 } as const;
     const buffer = await CompactableBuffer.open(file, { ...small, compaction });
-    const kept = removeEven(buffer, filled(buffer, 4000));
+    // Large enough for whole units of 2 MiB to become free.
+    const kept = removeEven(buffer, filled(buffer, 20_000));
     const { fileSize } = buffer.stats();
     // Free space in the middle is given back as holes: the file takes less of the disk, whatever its size says.
     await until(() => onDisk(file) < fileSize * 0.7);

@@ -219,8 +219,8 @@ void Chain::check() {
   const RecoveryReport& report = engine->recovery();
   // Killed before the creation was complete: nothing is vouched for but that the file is empty, which is looked at below.
   const bool is_new = state_.named.empty() && calls_[0] == 0;
-  if ((report.status == RecoveryStatus::kRolledBack && !is_new) || report.status == RecoveryStatus::kSalvaged ||
-      report.lost != 0 || report.quarantined != 0) {
+  const bool gave_up = report.status == RecoveryStatus::kRolledBack || report.status == RecoveryStatus::kSalvaged;
+  if ((gave_up && !is_new) || report.lost != 0 || report.quarantined != 0) {
     fail("recovery gave up what the page cache still had, status " + std::to_string(static_cast<int>(report.status)));
   }
   Contents contents;
