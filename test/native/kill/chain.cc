@@ -122,6 +122,8 @@ void Chain::choose_moment() {
   if (random_.one_in(2)) return;
   if (is_new_ && random_.one_in(2)) return choose(Step::kHeadWritten, 1);
   if (is_unrecovered_ && random_.one_in(2)) return choose(kOfRecovery[random_.below(std::size(kOfRecovery))], 1);
+  // Space has to be free for a while before it becomes a hole: few children get there.
+  if (random_.one_in(16)) return choose(Step::kPunched, 1);
   choose(static_cast<Step>(random_.below(static_cast<uint64_t>(Step::kCount))),
          random_.one_in(2) ? 1 : random_.between(2, 8));
 }
