@@ -154,14 +154,17 @@ Status Recovery::apply() {
   }
   // From here on the file changes: nobody can call it off any more.
   context_.interrupt = nullptr;
+  // The superblock gone by may be in the page cache only: its sync failed, or never came. Touched, it is on the disk before the
+  // other one is overwritten, because the next data sync writes it (again).
+  const uint64_t touch = kSuperblockOffset[superblock_.sequence & 1] + kSuperblockTouchOffset;
+  store64(e.volume_.at(touch), load64(e.volume_.at(touch)) + 1);
+  // Of the very first one there is no other: a power cut that took it and left anything of what is stored below would leave a
+  // file that is nobody's.
+  if (superblock_.sequence == 1 && !read_only) MMCB_TRY(e.volume_.sync());
   if (replay_journal_ && !read_only) {
     Journal::replay(e.volume_.at(0), e.volume_.size(), superblock_);
     MMCB_STEP(kRecoveryReplayed);
   }
-  // The superblock gone by may be in the page cache only: its sync failed, or never came. It is on the disk before the
-  // other one is overwritten, because the next data sync writes it (again).
-  const uint64_t touch = kSuperblockOffset[superblock_.sequence & 1] + kSuperblockTouchOffset;
-  store64(e.volume_.at(touch), load64(e.volume_.at(touch)) + 1);
   const uint32_t segments = e.segments_.count();
   for (uint32_t i = 0; i < segments; i++) {
     if (!to_apply_[i]) continue;
