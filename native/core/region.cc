@@ -11,7 +11,6 @@ namespace {
 
 constexpr uint64_t kFirstStep = 64 << 10;
 constexpr uint64_t kLargestStep = 64ull << 20;
-constexpr uint64_t kHugePage = 2ull << 20;
 constexpr uint64_t kMaxAlignment = 4096;
 // From here on, giving the pages back to the system costs less than writing zeros over them.
 constexpr uint64_t kDiscardFrom = 64 << 10;

@@ -95,7 +95,9 @@ describe('a file cut short while it is open', { timeout: 2 * PATIENCE }, () => {
 
   it('while it is compacted', async () => {
     const result = await resultOf('compacting');
-    expect(result).toMatchObject({ cut: true, compact: lost, set: lost, closed: lost, opened: 'MMCB_CORRUPT -' });
+    expect(result).toMatchObject({ cut: true, set: lost, closed: lost, opened: 'MMCB_CORRUPT -' });
+    // On a busy machine it has ended by the time its progress is told.
+    expect([lost, 'ok']).toContain(result['compact']);
   });
 
   it('under a worker thread that reads: it gets the error, and the process lives', async () => {

@@ -7,8 +7,6 @@
 namespace mmcb {
 namespace {
 
-constexpr uint64_t kHugePage = 2ull << 20;
-
 class MemoryFile final : public File {
  public:
   MemoryFile(PosixPlatform& system, FileIdentity identity) : system_(system), identity_(identity) {}

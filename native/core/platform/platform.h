@@ -22,6 +22,9 @@
 
 namespace mmcb {
 
+// The largest page that memory and the page cache are asked for, in bytes.
+inline constexpr uint64_t kHugePage = 2ull << 20;
+
 // What tells two files apart, whatever path led to them.
 struct FileIdentity {
   uint64_t device = 0;

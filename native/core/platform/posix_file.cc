@@ -183,7 +183,7 @@ class PosixFile final : public File {
     if (file_system_ == TMPFS_MAGIC) return posix_platform().page_size();
 #endif
     // ext4 since Linux 6.16, XFS for longer: on a full disk, a store to a 2 MiB folio with a hole anywhere is SIGBUS.
-    return posix::kHugePage;
+    return kHugePage;
   }
 
 #if defined(__linux__)

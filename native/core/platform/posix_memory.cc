@@ -18,7 +18,6 @@
 
 namespace mmcb {
 
-using posix::kHugePage;
 using posix::kMaxFileOffset;
 using posix::map_reserved;
 using posix::memory_status;

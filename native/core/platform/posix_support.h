@@ -19,7 +19,6 @@
 
 namespace mmcb::posix {
 
-inline constexpr uint64_t kHugePage = 2ull << 20;
 inline constexpr uint64_t kMaxFileOffset = INT64_MAX;
 
 inline Code code_of(int error) {

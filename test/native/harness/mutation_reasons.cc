@@ -57,7 +57,7 @@ const std::vector<MutationReason>& reasons_for_swaps() {
        "without data to store the header is all that changes: the update has not happened yet, and its digest is not "
        "stored"},
       {"journal.cc replay#* > *", kArmed},
-      {"journal.cc apply#* > recovery_apply.cc apply#1", kArmed},
+      {"journal.cc apply#* > engine_write.cc end_entry#1", kArmed},
       {"journal.cc clear#1 > recovery_apply.cc *", "repeating a record that was applied changes nothing"},
       {"recovery.cc keep_pages#1 > *", "stores what stands there"},
       {"recovery_apply.cc apply#1 > *", "the touch word has no meaning"},
