@@ -56,15 +56,15 @@ Batch::Change* Batch::pending(const Key& key, uint64_t word) {
   return found == WordTable::kNone ? nullptr : &changes_[found];
 }
 
-Batch::Change Batch::change_of(const Engine::Found& found, const Engine& engine) {
+Batch::Change Batch::change_of(const Engine::Found& found) const {
   Change change;
   change.address = found.address;
   change.existed = true;
   change.old = found;
   change.header = found.header;
   if (found.header.kind == Kind::kPlain) return change;
-  change.key = engine.key_of(found);
-  change.word = engine.word_of(found);
+  change.key = engine_.key_of(found);
+  change.word = engine_.word_of(found);
   return change;
 }
 
@@ -89,12 +89,11 @@ void Batch::look_ahead(std::span<BatchOperation> group, uint64_t* words) const {
   }
   for (size_t i = 0; i < group.size(); i++) {
     const BatchOperation& operation = group[i];
-    if (operation.type == BatchOperation::Type::kAdd) continue;
-    // Any cell with this word will do: a wrong guess costs a cache line.
-    const uint64_t offset = words[i] == 0
-                                ? e.slots_.resolve(operation.address)
-                                : e.index_for(operation.key.kind).find(words[i], [](uint64_t) { return true; });
-    if (offset != 0) e.prefetch_entry(offset);
+    if (words[i] != 0) {
+      e.prefetch_entry(operation.key.kind, words[i]);
+    } else if (operation.type != BatchOperation::Type::kAdd) {
+      if (const uint64_t offset = e.slots_.resolve(operation.address); offset != 0) e.prefetch_entry(offset);
+    }
   }
 }
 
@@ -129,7 +128,7 @@ Status Batch::prepare(BatchOperation& operation, uint64_t word) {
       // An earlier operation may have named it already.
       change = pending(found.address);
       if (change == nullptr) {
-        changes_.push_back(change_of(found, engine_));
+        changes_.push_back(change_of(found));
         table_.insert(found.address.to_integer(), static_cast<uint32_t>(changes_.size() - 1));
         change = &changes_.back();
       }
@@ -173,7 +172,7 @@ Status Batch::prepare(BatchOperation& operation, uint64_t word) {
 }
 
 void Batch::prepare_removal(const Engine::Found& found) {
-  Change& change = changes_.emplace_back(change_of(found, engine_));
+  Change& change = changes_.emplace_back(change_of(found));
   change.ends = true;
   removes_++;
 }
@@ -321,7 +320,7 @@ Status Batch::clear_all(uint64_t* removed) {
   while (e.next(KindFilter::kAll, &cursor, &found.address, &found.offset)) {
     found.header = decode_entry_header(e.volume_.at(found.offset));
     if (found.header.kind != Kind::kPlain) {
-      e.index_for(found.header.kind).erase(e.word_of({found.header.kind, e.key_of(found)}), found.offset);
+      e.index_for(found.header.kind).erase(e.word_of(found), found.offset);
     }
     e.slots_.release(found.address);
     ++*removed;

@@ -62,7 +62,7 @@ class Batch {
   Change* pending(Address address);
   // Only what did not exist before: the others are found by their address.
   Change* pending(const Key& key, uint64_t word);
-  static Change change_of(const Engine::Found& found, const Engine& engine);
+  Change change_of(const Engine::Found& found) const;
   Status arm(const std::vector<std::byte>& list);
   // The commit: announces the digest, arms the list, does it, clears the journal. On failure nothing has happened.
   Status carry_out(const std::vector<std::byte>& list, uint64_t digest);

@@ -261,6 +261,12 @@ class Engine {
   void prefetch_entry(uint64_t offset) const {
     for (uint64_t line = 0; line < 3; line++) __builtin_prefetch(volume_.at(offset + 64 * line));
   }
+  // The same for a key, whose cell was asked for before. Any cell with its word will do: a wrong guess costs a cache line, not
+  // a wrong answer. Precondition: pinned, or under the lock.
+  void prefetch_entry(Kind kind, uint64_t word) const {
+    const uint64_t offset = index_for(kind).find(word, [](uint64_t) { return true; });
+    if (offset != 0) prefetch_entry(offset);
+  }
   void announce_digest(uint64_t next);
   void settle_digest();
   void note_change() { dirty_.store(true, std::memory_order_relaxed); }

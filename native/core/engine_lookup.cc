@@ -68,6 +68,7 @@ Status Engine::read_header(uint64_t offset, Found* found) const {
   std::byte bytes[EntryHeader::kSize];
   std::memcpy(bytes, volume_.at(offset), sizeof bytes);
   found->offset = offset;
+  found->word = 0;
   found->header = decode_entry_header(bytes);
   found->address = found->header.address();
   const EntryHeader& h = found->header;
@@ -92,8 +93,8 @@ Status Engine::locate(Address address, Found* found) const {
 Status Engine::locate(const Key& key, uint64_t word, Found* found) const {
   const uint64_t offset = find_offset(key, word);
   if (offset == 0) return Status(Code::kNotFound);
-  found->word = word;
   MMCB_TRY(read_header(offset, found));
+  found->word = word;
   prefetch_ending(*found);
   // That the header is this entry's is told by its checksum where that is cheap (its lines are on their way already), and
   // else by the slot, which is a cache miss of its own.

@@ -168,12 +168,7 @@ void Engine::prefetch(ReaderPin& pin, std::span<const Key> keys) const {
   for (size_t first = 0; first < keys.size(); first += kPrefetchGroup) {
     const auto group = keys.subspan(first, std::min(kPrefetchGroup, keys.size() - first));
     for (const Key& key : group) index_for(key.kind).prefetch(word_of(key));
-    for (const Key& key : group) {
-      // Any cell with this word will do: a wrong guess costs a cache line, not a wrong answer.
-      const uint64_t offset = index_for(key.kind).find(word_of(key), [](uint64_t) { return true; });
-      if (offset == 0) continue;
-      prefetch_entry(offset);
-    }
+    for (const Key& key : group) prefetch_entry(key.kind, word_of(key));
   }
 }
 

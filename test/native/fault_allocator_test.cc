@@ -36,12 +36,12 @@ std::size_t number(std::align_val_t alignment) { return static_cast<std::size_t>
 
 }  // namespace
 
-// Every form, because a sanitizer's runtime has its own of each.
-// Inlined on one side only, they look like a mismatch to GCC.
+// Inlined on one side only, new and delete look like a mismatch to GCC.
 #if defined(__GNUC__)
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 #endif
 
+// Every form, because a sanitizer's runtime has its own of each.
 void* operator new(std::size_t size) { return allocate_or_throw(size, kUsual); }
 void* operator new[](std::size_t size) { return allocate_or_throw(size, kUsual); }
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return allocate(size, kUsual); }
