@@ -103,7 +103,7 @@ export class LiveFile {
         if (this.#seen[index]?.picture.state !== 'tail') await this.#read(reader, this.#head, index);
         if (performance.now() - started > budget) break;
       }
-      if (this.#seen.length > 0 && !this.#seen.includes(undefined)) this.#sample(this.#head);
+      if (this.picture().scanned === this.#head.picture.segmentCount) this.#sample(this.#head);
     } catch (error) {
       this.#problem = error instanceof Error ? error.message : String(error);
     }
