@@ -43,7 +43,7 @@ describe('mmcb inspect', () => {
     page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
     page.on('request', (request) => requests.push(request.url()));
     await page.goto(url);
-    await page.waitForSelector('.cell:not(.unseen)');
+    await page.waitForFunction(() => /^\d+ of [\d.]+ KiB$/.test(document.querySelector('#scanned')?.textContent ?? ''));
   });
 
   afterEach(async () => {
@@ -59,9 +59,13 @@ describe('mmcb inspect', () => {
   /** Cities of some countries, a third of them removed again: garbage, slack and free space in one file. */
   async function fill(map: StringMap): Promise<void> {
     for (let i = 0; i < 12_000; i++) {
-      map.set(`city:${i}`, { name: `City ${i}`, population: i * 37, notes: 'x'.repeat(i % 200) });
+      map.set(`city:${i}`, {
+        name: `City ${i}`,
+        population: i * 37,
+        notes: 'x'.repeat((i * i) % (i % 50 === 0 ? 3000 : 200)),
+      });
     }
-    for (let i = 0; i < 6000; i++) if (i % 3 !== 0) map.delete(`city:${i}`);
+    for (let i = 0; i < 6000; i++) if (i % 3 !== 0 || i % 700 < 200) map.delete(`city:${i}`);
     map.set('map:overview', 'y'.repeat(400_000)); // a run
     await buffer.flush();
   }
@@ -73,7 +77,7 @@ describe('mmcb inspect', () => {
 
   it('shows the file: facts, totals, and a cell for each segment', async () => {
     expect(await text('h1')).toMatch(/cities-\d+\.mmcb/);
-    expect(await text('#facts')).toContain('8,001'); // live entries
+    expect(await text('#facts')).toContain('7,401'); // live entries
     const { segments, liveBytes } = buffer.stats();
     expect(await page.locator('.cell').count()).toBe(segments);
     expect(await page.locator('.cell.tail').count()).toBeGreaterThanOrEqual(3);
@@ -179,34 +183,53 @@ describe('mmcb inspect', () => {
     const map = new StringMap(buffer);
     for (let i = 0; i < 3000; i++) map.set(`new:${i}`, 'x'.repeat(300));
     await buffer.flush();
-    await page.waitForFunction(() => document.querySelector('#facts')?.textContent?.includes('11,001'), undefined, {
+    await page.waitForFunction(() => document.querySelector('#facts')?.textContent?.includes('10,401'), undefined, {
       timeout: 10_000,
     });
     const size = buffer.stats().fileSize;
     for (let i = 0; i < 3000; i++) map.delete(`new:${i}`);
     await buffer.compact();
     expect(buffer.stats().fileSize).toBeLessThan(size);
-    await page.waitForFunction(() => document.querySelector('#facts')?.textContent?.includes('8,001'));
+    await page.waitForFunction(() => document.querySelector('#facts')?.textContent?.includes('7,401'));
     await page.waitForSelector('#timeline .reclaimed', { state: 'attached' });
     expect(await page.locator('#timeline .sync').count()).toBeGreaterThan(0);
     expect(await page.locator('.cell').count()).toBe(buffer.stats().segments);
+    if (screenshots !== undefined) await growAndShrink(map);
     await page.emulateMedia({ colorScheme: 'dark' });
     await keep('inspect-dark.png');
   });
+
+  /** Something to see in the timeline. */
+  async function growAndShrink(map: StringMap): Promise<void> {
+    for (let round = 0; round < 24; round++) {
+      for (let i = 0; i < 900; i++) map.set(`new:${(round % 8) * 900 + i}`, 'x'.repeat(300));
+      if (round % 8 === 7) {
+        for (let i = 0; i < 6000; i++) map.delete(`new:${i}`);
+        await page.waitForTimeout(1000);
+        await buffer.compact();
+      }
+      await page.waitForTimeout(1000);
+    }
+    await page.locator('.cell').nth(6).click();
+    await page.waitForSelector('#segment-body table');
+  }
 
   it('shows keys of any kind as text and nothing else', async () => {
     new StringMap(buffer).set('<img src=x onerror=alert(1)>', 1);
     await buffer.flush();
     const index = await page.evaluate(async () => {
-      const file = (await (await fetch('file.json')).json()) as { segments: { index: number; liveEntries: number }[] };
-      return file.segments.filter(({ liveEntries }) => liveEntries > 1).at(-1)?.index ?? 0;
+      const { segments } = (await (await fetch('file.json')).json()) as { segments: { index: number }[] };
+      for (const { index } of segments) {
+        if ((await (await fetch(`segment.json?index=${index}&limit=5000`)).text()).includes('onerror')) return index;
+      }
+      return -1;
     });
-    for (let i = index; i >= 0 && !(await text('#segment-body')).includes('onerror'); i--) {
-      await page.evaluate((n) => document.getElementById(`cell-${n}`)?.click(), i);
-      await page.waitForFunction((n) => document.querySelector('#segment-title')?.textContent === `Segment ${n}`, i);
-      await page.waitForTimeout(150);
-      for (const more of await page.getByRole('button', { name: /Show more of/ }).all()) await more.click();
-    }
+    await page.locator(`#cell-${index}`).click();
+    await page.waitForFunction((n) => document.querySelector('#segment-title')?.textContent === `Segment ${n}`, index);
+    await page.waitForSelector('#segment-body table');
+    const more = page.getByRole('button', { name: /Show more of/ });
+    const shown = page.getByRole('cell', { name: '<img src=x onerror=alert(1)>', exact: true });
+    while ((await shown.count()) === 0) await more.click();
     expect(await page.locator('#segment-body img').count()).toBe(0);
   });
 

@@ -3,13 +3,13 @@ import type { Sample } from '../model.js';
 import { svg } from './dom.js';
 import { bytes, count } from './figures.js';
 
-const WIDTH = 1000;
+const WIDTH = 560;
 const layers = ['live', 'slack', 'garbage', 'free'] as const;
 
 /** Live, slack, garbage and free bytes, one above the other; below, sync points and segments that were given back. */
 export function timeline(samples: readonly Sample[]): SVGElement {
-  const height = 190;
-  const [left, right, top, bottom] = [70, 10, 10, 40];
+  const height = 210;
+  const [left, right, top, bottom] = [66, 10, 10, 58];
   const plot = height - top - bottom;
   const label = 'Bytes of the file over time: live, slack, garbage, free';
   const chart = svg('svg', { viewBox: `0 0 ${WIDTH} ${height}`, role: 'img', 'aria-label': label });
@@ -51,7 +51,7 @@ export function timeline(samples: readonly Sample[]): SVGElement {
   chart.append(
     svg('text', { x: left - 8, y: height - 26, 'text-anchor': 'end' }, 'syncs'),
     svg('text', { x: left - 8, y: height - 10, 'text-anchor': 'end' }, 'reclaimed'),
-    svg('text', { x: WIDTH - right, y: height - 1, 'text-anchor': 'end' }, `${Math.round(span / 1000)} s`),
+    svg('text', { x: WIDTH - right, y: top + plot + 14, 'text-anchor': 'end' }, `${Math.round(span / 1000)} s`),
   );
   return chart;
 }
@@ -71,8 +71,8 @@ export function histogram(label: string, counts: readonly number[], nameOf: (ind
   const [top, bottom] = [18, 22];
   const plot = height - top - bottom;
   const largest = Math.max(1, ...shown);
-  const step = 480 / Math.max(6, shown.length);
-  const chart = svg('svg', { viewBox: `0 0 480 ${height}`, role: 'img', 'aria-label': label });
+  const step = WIDTH / Math.max(6, shown.length);
+  const chart = svg('svg', { viewBox: `0 0 ${WIDTH} ${height}`, role: 'img', 'aria-label': label });
   shown.forEach((n, i) => {
     const size = (n / largest) * plot;
     const middle = i * step + step / 2;
@@ -92,7 +92,7 @@ export function histogram(label: string, counts: readonly number[], nameOf: (ind
     }
     chart.append(svg('text', { x: middle, y: height - 6, 'text-anchor': 'middle' }, name));
   });
-  chart.append(svg('line', { class: 'axis', x1: 0, x2: 480, y1: top + plot, y2: top + plot }));
+  chart.append(svg('line', { class: 'axis', x1: 0, x2: WIDTH, y1: top + plot, y2: top + plot }));
   return chart;
 }
 

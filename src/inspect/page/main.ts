@@ -2,7 +2,7 @@
 import type { FilePicture, HeadPicture, Totals } from '../model.js';
 import { histogram, timeline } from './charts.js';
 import { byId, definitions, html } from './dom.js';
-import { bytes, count, percent } from './figures.js';
+import { bytes, count, percent, shortBytes } from './figures.js';
 import { SegmentMap } from './segment-map.js';
 import { SegmentView } from './segment-view.js';
 
@@ -49,7 +49,9 @@ function show(file: FilePicture): void {
     byId('timeline-now').textContent = `${bytes(now.fileSize)}, durable epoch ${count(now.durableEpoch)}`;
     byId('timeline').replaceChildren(timeline(file.samples));
   }
-  byId('sizes').replaceChildren(histogram('Live entries by size in the file', file.totals.sizes, (i) => bytes(2 ** i)));
+  byId('sizes').replaceChildren(
+    histogram('Live entries by size in the file', file.totals.sizes, (i) => shortBytes(2 ** i)),
+  );
   byId('slacks').replaceChildren(
     histogram('Live entries by the share of their capacity that is slack', file.totals.slacks, (i) => `${i * 10} %`),
   );

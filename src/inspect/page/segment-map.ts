@@ -29,7 +29,7 @@ export class SegmentMap {
   /** Forgets all segments. */
   clear(): void {
     this.#segments = [];
-    this.#cells = [];
+    this.#removeCells(0);
     this.#page = 0;
     this.#selected = -1;
   }
@@ -56,15 +56,24 @@ export class SegmentMap {
     this.update(this.#segments.length, []);
   }
 
+  /** Makes as many cells as there are segments on this page. Those that are there stay: somebody may be clicking on one. */
   #build(): void {
     const first = this.#page * PER_PAGE;
-    const length = Math.min(PER_PAGE, this.#segments.length - first);
-    this.#cells = Array.from({ length: Math.max(0, length) }, (_, i) =>
-      html('div', { class: 'cell', role: 'option', id: `cell-${first + i}`, 'data-index': first + i }),
-    );
-    this.#map.replaceChildren(...this.#cells);
+    const length = Math.max(0, Math.min(PER_PAGE, this.#segments.length - first));
+    if (Number(this.#cells[0]?.dataset['index'] ?? first) !== first) this.#removeCells(0);
+    this.#removeCells(length);
+    for (let i = this.#cells.length; i < length; i++) {
+      const index = first + i;
+      this.#cells.push(html('div', { class: 'cell', role: 'option', id: `cell-${index}`, 'data-index': index }));
+      this.#map.append(this.#cells[i] as HTMLElement);
+    }
+    this.#map.style.setProperty('--cell', length <= 256 ? '30px' : length <= 1024 ? '20px' : '13px');
     for (let i = 0; i < length; i++) this.#draw(first + i);
     this.#moveTo(Math.min(Math.max(this.#active, first), first + length - 1), false);
+  }
+
+  #removeCells(from: number): void {
+    for (const cell of this.#cells.splice(from)) cell.remove();
   }
 
   #cell(index: number): HTMLElement | undefined {
@@ -133,7 +142,6 @@ export class SegmentMap {
   }
 
   #open(index: number): void {
-    if (this.#segments[index] === undefined) return;
     this.#moveTo(index, false);
     this.#cell(this.#selected)?.setAttribute('aria-selected', 'false');
     this.#selected = index;
