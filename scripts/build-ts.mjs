@@ -26,6 +26,8 @@ try {
 }
 for (const file of ['index.html', 'page.css']) cpSync(join(pageFolder, file), join('dist/esm/inspect/page', file));
 chmodSync('dist/esm/cli/main.js', 0o755);
+removeTypes('dist/esm/cli'); // nobody imports it
+removeTypes('dist/esm/inspect');
 
 /** True for what the CommonJS build leaves out. */
 const isCommandLine = (file) => /^(cli|inspect)([\\/]|$)/.test(file);
@@ -60,6 +62,10 @@ cpSync('dist/esm', 'dist/cjs', {
   filter: (path) => !/\.js(\.map)?$/.test(path) && !isCommandLine(relative('dist/esm', path)),
 });
 writeFileSync('dist/cjs/package.json', '{ "type": "commonjs" }\n');
+
+function removeTypes(folder) {
+  for (const file of readdirSync(folder, { recursive: true })) if (file.endsWith('.d.ts')) rmSync(join(folder, file));
+}
 
 /** `import.meta.url` has no meaning in CommonJS: it becomes `importMetaUrl`, which `withImportMetaUrl` defines. */
 function replaceImportMeta(context) {
