@@ -68,6 +68,7 @@ export function reportFailure(error: unknown, json: boolean): ExitCode {
   } else {
     process.stderr.write(`mmcb: ${message}${codes.length === 0 ? '' : ` (${codes.join(', ')})`}\n`);
     if (exitCode === ExitCode.LOCKED) process.stderr.write(besideAWriter);
+    if (exitCode === ExitCode.DAMAGED) process.stderr.write(whatToDo);
   }
   return exitCode;
 }
@@ -76,6 +77,8 @@ export function reportFailure(error: unknown, json: boolean): ExitCode {
 function systemCode(error: unknown): string[] {
   return error instanceof Error && 'code' in error && 'errno' in error ? [String(error.code)] : [];
 }
+
+const whatToDo = "mmcb: 'mmcb verify' tells what is damaged, 'mmcb repair' takes what is whole into a new file\n";
 
 const besideAWriter =
   "mmcb: 'mmcb stats' and 'mmcb inspect' work beside a writer; for a copy, call backup() in the program that writes\n";

@@ -98,6 +98,7 @@ describe('files that cannot be used', () => {
     const { code, stderr } = await mmcb('dump', file);
     expect(code).toBe(4);
     expect(stderr).toMatch(/MMCB_CORRUPT/);
+    expect(stderr).toMatch(/'mmcb repair' takes what is whole/);
   });
 });
 

@@ -33,7 +33,7 @@ export async function repair(
   const size = statSync(target).size;
   output.report({ path, target, complete, entries: checked.entries, size, recovery, verify: checked }, () => [
     `${counted(checked.entries, 'entry', 'entries')} of ${path} in ${target} (${bytes(size)}); ${path} is as it was`,
-    complete ? 'nothing was lost' : lossOf(recovery),
+    ...(complete ? ['  nothing was lost'] : []),
     ...describeLoss(recovery),
     ...checked.errors.map(({ message, offset }) => `  new file, at ${offset}: ${message}`),
   ]);
@@ -42,8 +42,4 @@ export async function repair(
 
 function isLossy({ lost, quarantined, damage }: RecoveryReport): boolean {
   return lost > 0 || quarantined > 0 || damage.length > 0;
-}
-
-function lossOf({ lost }: RecoveryReport): string {
-  return lost > 0 ? `${counted(lost, 'entry', 'entries')} could not be found whole:` : 'damage was found:';
 }

@@ -36,7 +36,7 @@ async function openDamagedToo(path: string, command: Command): Promise<Compactab
     return await openToRead(path, command);
   } catch (error) {
     if (!(error instanceof MmcbError) || error.code !== 'MMCB_CORRUPT') throw error;
-    command.output.note(`${error.message}; looking at what is whole`);
+    command.output.note(`${path} is damaged; looking at what is whole`);
     return openToRead(path, command, { recovery: 'salvage' });
   }
 }
@@ -48,7 +48,7 @@ function describe(path: string, report: VerifyReport, recovery: RecoveryReport, 
     `${path}: DAMAGED (${checked})`,
     ...describeLoss(recovery),
     ...report.errors.map(({ message, offset, key }) => `  at ${offset}: ${message}${describeKey(key)}`),
-    ...describeMarker(report.marker),
+    ...describeMarker(recovery.damage.length > 0 ? null : report.marker), // else it tells of just this
   ];
 }
 
