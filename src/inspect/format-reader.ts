@@ -47,6 +47,8 @@ export interface SegmentReadOptions {
   digest?: Word64;
   /** Entries of more bytes are not checked: their marks are believed. @default no limit */
   maxChecked?: number;
+  /** Somebody may be writing to it: what looks damaged may be a change half done, and is read again. @default false */
+  isLive?: boolean;
 }
 
 /** What one look at all segments finds. */
@@ -59,6 +61,8 @@ export interface FileScan {
 
 /** Bytes read at once of what is longer than a segment. */
 const PIECE = 4 * 2 ** 20;
+/** Readings of a live segment that looks damaged. Under the heaviest writing one in twelve does. */
+const ATTEMPTS = 6;
 
 export class FormatReader {
   readonly path: string;
@@ -141,13 +145,16 @@ export class FormatReader {
   }
 
   /** Every segment, and the digest over all live entries. */
-  async scan(onProgress: (done: number, total: number) => void = () => {}): Promise<FileScan> {
+  async scan(
+    onProgress: (done: number, total: number) => void = () => {},
+    { isLive = false }: Pick<SegmentReadOptions, 'isLive'> = {},
+  ): Promise<FileScan> {
     const head = await this.head();
     const digest = new Word64();
     const segments: SegmentPicture[] = [];
     const total = head.picture.segmentCount;
     while (segments.length < total) {
-      segments.push(...(await this.segment(head, segments.length, { digest })));
+      segments.push(...(await this.segment(head, segments.length, { digest, isLive })));
       onProgress(Math.min(segments.length, total), total);
     }
     return { head: head.picture, segments, digest: digest.toString() };
@@ -155,8 +162,15 @@ export class FormatReader {
 
   /** The picture of a segment, and of the tails behind it where a run begins there. */
   async segment(head: FileHead, index: number, options: SegmentReadOptions = {}): Promise<SegmentPicture[]> {
-    const found = await this.#segmentBytes(head, index, options.maxChecked ?? Number.POSITIVE_INFINITY);
-    const picture = 'bytes' in found ? readSegment(found, options.digest) : found;
+    const { maxChecked = Number.POSITIVE_INFINITY, isLive = false } = options;
+    const digest = new Word64();
+    let picture: SegmentPicture;
+    for (let attempt = 1; ; attempt++) {
+      const found = await this.#segmentBytes(head, index, maxChecked);
+      picture = 'bytes' in found ? readSegment(found, digest.set(0, 0)) : found;
+      if (!isLive || attempt === ATTEMPTS || !looksDamaged(picture)) break;
+    }
+    options.digest?.add(digest.high, digest.low);
     const { segmentSize } = head.picture;
     const tails = Array.from({ length: picture.length / segmentSize - 1 }, (_, i) =>
       emptyPicture({
@@ -253,6 +267,10 @@ export class FormatReader {
 interface Candidate {
   verdict: SuperblockVerdict;
   superblock: Superblock;
+}
+
+function looksDamaged({ state, lostEntries }: SegmentPicture): boolean {
+  return state === 'damaged' || lostEntries > 0;
 }
 
 /** The end epoch of a segment: 0 in use, -1 where its mark is lost. */

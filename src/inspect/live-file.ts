@@ -159,7 +159,7 @@ export class LiveFile {
   }
 
   async #read(reader: FormatReader, head: FileHead, index: number): Promise<void> {
-    const pictures = await reader.segment(head, index, { maxChecked: MAX_CHECKED });
+    const pictures = await reader.segment(head, index, { maxChecked: MAX_CHECKED, isLive: true });
     // What was part of a run that is no more has to be looked at by itself.
     const { runLength = 1 } = this.#seen[index]?.picture ?? {};
     for (let i = index + pictures.length; i < index + runLength; i++) {

@@ -27,10 +27,13 @@ async function statsBesideWriter(path: string, { output, signal }: Command): Pro
   const reader = await FormatReader.open(path);
   try {
     const scan = await output.progress('reading', (onProgress) =>
-      reader.scan((done, total) => {
-        signal.throwIfAborted();
-        onProgress({ phase: 'segments', done, total });
-      }),
+      reader.scan(
+        (done, total) => {
+          signal.throwIfAborted();
+          onProgress({ phase: 'segments', done, total });
+        },
+        { isLive: true },
+      ),
     );
     const { sizes: _, slacks: __, ...totals } = totalsOf(scan.head, scan.segments);
     output.note('another process writes to it: this is what the file held while it was read');
