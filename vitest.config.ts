@@ -1,9 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
-// One suite at a time (scripts/test.mjs sets MMCB_SUITE): the everyday tests, the kill -9 tests, or those on full disks and
-// under limits.
+// One suite at a time (scripts/test.mjs sets MMCB_SUITE): the everyday tests, the kill -9 tests, those on full disks and under
+// limits, or those in a browser.
 const suite = process.env['MMCB_SUITE'] ?? 'js';
-const folders = ['test/crash/**', 'test/hostile/**'];
+const folders = ['test/crash/**', 'test/hostile/**', 'test/browser/**'];
 
 export default defineConfig({
   // The default leaves out .cts.

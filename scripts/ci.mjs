@@ -14,6 +14,7 @@ const steps = [
   ['checks', ['check'], () => script('check')],
   ['build by node-gyp alone', [], nodeGyp],
   ['npm test', ['native', 'js', 'crash', 'hostile'], () => run(npm, ['test', '--silent']).then(({ code }) => code)],
+  ['in a browser', ['browser'], () => script('test:browser')],
   ['ASan and UBSan', ['asan'], () => script('test:asan')],
   ['TSan', ['tsan'], () => script('test:tsan')],
   ['fuzzing', ['fuzz'], () => script('test:fuzz', '--runs', '12000', '--seed', '1')],

@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { addonProblems, readAddon } from './lib/elf.mjs';
 import { prebuildName } from './lib/prebuild.mjs';
 import { fail, finish, must, root, tool } from './lib/run.mjs';
 import { setup } from './setup.mjs';
@@ -23,8 +24,12 @@ const work = mkdtempSync(join(tmpdir(), 'mmcb-package-'));
 const app = join(work, 'app');
 const installedPackage = join(app, 'node_modules', manifest.name);
 const counts = { passed: 0, failed: 0, skipped: 0 };
+/** What a package of this one platform may weigh: packed, and installed. */
+const MAX_PACKED = 1.5 * 2 ** 20;
+const MAX_UNPACKED = 6 * 2 ** 20;
 let tarball;
 let packed;
+let sizes;
 
 async function test(name, fn) {
   try {
@@ -65,6 +70,7 @@ async function pack() {
   });
   const [result] = JSON.parse(output.slice(output.indexOf('[')));
   packed = result.files.map((file) => file.path);
+  sizes = { packed: result.size, unpacked: result.unpackedSize };
   tarball = join(work, result.filename);
   console.log(`          ${packed.length} files, ${(result.size / 1024).toFixed(0)} KiB packed`);
 }
@@ -86,11 +92,18 @@ async function inspect() {
   await test('it holds nothing else', () => {
     const allowed =
       /^(package\.json|LICENSE|README\.md|CHANGELOG\.md|CMakeLists\.txt|native\/|prebuilds\/|dist\/(esm|cjs)\/)/;
+    const twice = packed.filter((file) => /^dist\/cjs\/(cli|inspect)\//.test(file));
+    expect(twice.length === 0, `needed once, as ES modules: ${twice.join(', ')}`);
     const strange = packed.filter(
       (file) => !allowed.test(file) || /\.test\.|_test\.cc$|binding\.gyp|\.stamp$/.test(file),
     );
     expect(strange.length === 0, `unexpected: ${strange.join(', ')}`);
   });
+  await test('it is no larger than it has to be', () => {
+    const { packed: small, unpacked: large } = sizes;
+    expect(small <= MAX_PACKED && large <= MAX_UNPACKED, `${small} bytes packed, ${large} installed`);
+  });
+  if (process.platform === 'linux') await test('the addon needs nothing but the C library', checkAddon);
   await test('publint', () =>
     must('publint', process.execPath, [tool('publint/src/cli.js'), 'run', tarball, '--strict']));
   await test('attw', () =>
@@ -105,12 +118,60 @@ async function inspect() {
     for (const file of ['out/program.mjs', 'out/program.cjs'])
       await must('node', process.execPath, [file], { cwd: app });
   });
+  await test('npx mmcb, on a file of the application', useCommandLine);
+  await test('importing it loads nothing of the command line', importsLittle);
+  await test('a missing addon says where it was looked for', missingAddon);
   await test('build from the packed sources', buildFromSource);
+}
+
+async function checkAddon() {
+  const problems = addonProblems(await readAddon(join(root, 'build/Release/mmcb.node')));
+  expect(problems.length === 0, problems.join('; '));
+}
+
+/** As a newcomer does: a program stores something, the command line looks at it. */
+async function useCommandLine() {
+  const program = `import { StringMap } from 'mmcb';
+    const map = await StringMap.open('cities.mmcb'); map.set('AMS', { name: 'Amsterdam' }); await map.close();`;
+  await must('node', process.execPath, ['--input-type=module', '-e', program], { cwd: app });
+  const mmcb = (...args) => must(`mmcb ${args[0]}`, join(app, 'node_modules/.bin/mmcb'), args, { cwd: app });
+  expect((await mmcb('get', 'cities.mmcb', 'AMS')).trim() === '{"name":"Amsterdam"}', 'get does not find it');
+  expect((await mmcb('verify', 'cities.mmcb')).includes(': ok'), 'verify does not say ok');
+  await mmcb('inspect', 'cities.mmcb', '--svg', 'cities.svg');
+  expect(readFileSync(join(app, 'cities.svg'), 'utf8').startsWith('<svg'), 'no picture');
+  expect(existsSync(join(installedPackage, 'dist/esm/inspect/page/main.js')), 'the page of inspect is missing');
+}
+
+async function importsLittle() {
+  const program = `require('mmcb'); const loaded = Object.keys(require.cache);
+    console.log(loaded.filter((file) => /commander|cli-progress|opentelemetry|[\\\\/](cli|inspect)[\\\\/]/.test(file)).join());`;
+  const loaded = await must('node', process.execPath, ['-e', program], { cwd: app });
+  expect(loaded.trim() === '', loaded);
+}
+
+async function missingAddon() {
+  const program = `require('mmcb').CompactableBuffer.open(':memory:').catch((error) => console.log(error.code, error.message));`;
+  renameSync(join(installedPackage, 'prebuilds'), join(work, 'hidden'));
+  try {
+    const said = await must('node', process.execPath, ['-e', program], { cwd: app });
+    for (const word of [
+      'MMCB_NATIVE',
+      prebuildName(),
+      'build/Release/mmcb.node',
+      'not there',
+      'npm run build:native',
+    ]) {
+      expect(said.includes(word), `it does not say ${word}: ${said}`);
+    }
+  } finally {
+    renameSync(join(work, 'hidden'), join(installedPackage, 'prebuilds'));
+  }
 }
 
 function exportedFiles() {
   const files = (value) => (typeof value === 'string' ? [value] : Object.values(value).flatMap(files));
-  return files(manifest.exports).map((file) => file.replace('./', ''));
+  const all = [...files(manifest.exports), ...Object.values(manifest.bin)];
+  return all.map((file) => file.replace('./', ''));
 }
 
 async function install() {

@@ -3,7 +3,8 @@ import { EventEmitter } from 'node:events';
 import type { Readable } from 'node:stream';
 import { types } from 'node:util';
 import { describe, MmcbError } from '../errors.js';
-import { openHandle, orAbort, type Resource, Store } from '../internal/lifecycle.js';
+import { isToldInBackground, tell, traced, tracedSync } from '../internal/diagnostics.js';
+import { openHandle, orAbort, Store } from '../internal/lifecycle.js';
 import { runtime } from '../internal/load-binding.js';
 import { EntryKind, type NativeEvent, type NativeStats } from '../internal/native.js';
 import { checkNumber, checkPath, readOptions, show } from '../internal/options.js';
@@ -37,6 +38,7 @@ import {
   type VerifyReport,
   verifyReport,
 } from './reports.js';
+import { View } from './view.js';
 
 /** Proves that a constructor call comes from this module. */
 const internal = Symbol('internal');
@@ -82,8 +84,11 @@ export class CompactableBuffer extends EventEmitter<BufferEvents> {
     const file = checkPath(path, owner);
     const values = readOptions(bufferTable, options, owner);
     const shared = runtime();
-    const handle = await openHandle(shared, file, nativeOptions(values, owner), values);
-    return new CompactableBuffer(internal, new Store(shared, handle, path), path);
+    const chosen = nativeOptions(values, owner);
+    return traced('open', { path }, async () => {
+      const handle = await openHandle(shared, file, chosen, values);
+      return new CompactableBuffer(internal, new Store(shared, handle, path), path);
+    });
   }
 
   /** The same, blocking this thread; recovery of a large file after a crash takes a while. */
@@ -93,8 +98,11 @@ export class CompactableBuffer extends EventEmitter<BufferEvents> {
     const values = readOptions(bufferTable, options, owner);
     values.signal?.throwIfAborted();
     const shared = runtime();
-    const handle = shared.native.openSync(file, nativeOptions(values, owner));
-    return new CompactableBuffer(internal, new Store(shared, handle, path), path);
+    const chosen = nativeOptions(values, owner);
+    return tracedSync('open', { path }, () => {
+      const handle = shared.native.openSync(file, chosen);
+      return new CompactableBuffer(internal, new Store(shared, handle, path), path);
+    });
   }
 
   /** Not for use: see `open` and `openSync`. */
@@ -107,6 +115,8 @@ export class CompactableBuffer extends EventEmitter<BufferEvents> {
     (this as EventEmitter).on('newListener', (name: string) => {
       if (!this.#listening && nativeEvents.has(name)) this.#listen();
     });
+    tell('recovery', path, this.recovery);
+    if (isToldInBackground()) this.#listen();
     setImmediate(() => {
       if (store.status === 'open') this.emit('recovery', this.recovery);
     }).unref();
@@ -259,17 +269,18 @@ export class CompactableBuffer extends EventEmitter<BufferEvents> {
    */
   async flush(options?: WaitOptions): Promise<void> {
     const { signal } = readOptions(waitTable, options, 'flush');
-    return this.#store.run<void>({ signal, detached: true }, (handle, _, done) =>
-      this.#store.native.flush(handle, done),
+    const store = this.#store;
+    return traced('flush', { path: this.path }, () =>
+      store.run<void>({ signal, detached: true }, (handle, _, done) => store.native.flush(handle, done)),
     );
   }
 
   /** Compacts now, in the background; reads and writes go on. Space is returned to the file system. */
   async compact(options?: WorkOptions): Promise<CompactionReport> {
     const wait = readOptions(workTable, options, 'compact');
-    const { native } = this.#store;
-    return compactionReport(
-      await this.#store.run(wait, (handle, progress, done) => native.compact(handle, progress, done)),
+    const store = this.#store;
+    return traced('compaction', { path: this.path }, async () =>
+      compactionReport(await store.run(wait, (handle, progress, done) => store.native.compact(handle, progress, done))),
     );
   }
 
@@ -279,9 +290,11 @@ export class CompactableBuffer extends EventEmitter<BufferEvents> {
    */
   async verify(options?: VerifyOptions): Promise<VerifyReport> {
     const { acknowledge, ...wait } = readOptions(verifyTable, options, 'verify');
-    const { native } = this.#store;
-    return verifyReport(
-      await this.#store.run(wait, (handle, progress, done) => native.verify(handle, acknowledge, progress, done)),
+    const store = this.#store;
+    return traced('verify', { path: this.path }, async () =>
+      verifyReport(
+        await store.run(wait, (handle, progress, done) => store.native.verify(handle, acknowledge, progress, done)),
+      ),
     );
   }
 
@@ -293,9 +306,11 @@ export class CompactableBuffer extends EventEmitter<BufferEvents> {
     const target = checkPath(path, 'backup');
     if (target === ':memory:') throw new TypeError('path of backup must be a file');
     const wait = readOptions(backupTable, options, 'backup');
-    const { native } = this.#store;
-    return this.#store.run<void>(wait, (handle, progress, done) =>
-      native.backup(handle, target, wait.overwrite, progress, done),
+    const store = this.#store;
+    return traced('backup', { path: this.path, target }, () =>
+      store.run<void>(wait, (handle, progress, done) =>
+        store.native.backup(handle, target, wait.overwrite, progress, done),
+      ),
     );
   }
 
@@ -318,13 +333,18 @@ export class CompactableBuffer extends EventEmitter<BufferEvents> {
   async close(options?: WaitOptions): Promise<void> {
     const { signal } = readOptions(waitTable, options, 'close');
     this.#unlisten();
-    return orAbort(this.#store.close(), signal);
+    if (this.#store.status !== 'open') return orAbort(this.#store.close(), signal);
+    return orAbort(
+      traced('close', { path: this.path }, () => this.#store.close()),
+      signal,
+    );
   }
 
   /** Closes at once, blocking this thread for the last sync point. What is pending rejects with MMCB_CLOSED. */
   closeSync(): void {
     this.#unlisten();
-    this.#store.closeSync();
+    if (this.#store.status === 'closed') return;
+    tracedSync('close', { path: this.path }, () => this.#store.closeSync());
   }
 
   /** `closeSync()`, at the end of a `using` block. */
@@ -353,9 +373,17 @@ export class CompactableBuffer extends EventEmitter<BufferEvents> {
     if (event === 'error') {
       const error =
         detail instanceof Error ? detail : new MmcbError('MMCB_IO', describe('MMCB_IO', this.path), { cause: detail });
+      tell('error', this.path, { error });
       if (this.listenerCount('error') > 0) this.emit('error', error);
-    } else if (event === 'sync') this.emit('sync', eventReport.sync(detail));
-    else this.emit('compaction', eventReport.compaction(detail));
+    } else if (event === 'sync') {
+      const report = eventReport.sync(detail);
+      tell('sync', this.path, report);
+      this.emit('sync', report);
+    } else {
+      const report = eventReport.compaction(detail);
+      tell('compaction', this.path, report);
+      this.emit('compaction', report);
+    }
   }
 
   #unlisten(): void {
@@ -368,34 +396,5 @@ export class CompactableBuffer extends EventEmitter<BufferEvents> {
       if (typeof buffer === 'object' && buffer !== null && #store in buffer) return buffer.#store;
       throw new TypeError(`buffer must be a CompactableBuffer of this copy of mmcb, got ${show(buffer)}`);
     };
-  }
-}
-
-/** Memory of an entry lent to a function. Ended when the function ends, or when the buffer is closed inside it. */
-class View implements Resource {
-  #open = true;
-
-  constructor(
-    readonly store: Store,
-    readonly memory: ArrayBuffer,
-  ) {
-    store.attach(this);
-  }
-
-  /** Throws where the file was cut short, or failed, while it was looked at. */
-  end(): void {
-    if (!this.#open) return;
-    this.store.detach(this);
-    const result = this.#end();
-    if (result < 0) throw this.store.failure(result);
-  }
-
-  abandon(): void {
-    this.#end();
-  }
-
-  #end(): number {
-    this.#open = false;
-    return this.store.native.endView(this.store.handle, this.memory);
   }
 }

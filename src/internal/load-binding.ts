@@ -53,9 +53,7 @@ export function loadBinding(environment: NodeJS.ProcessEnv = process.env): Nativ
   }
   throw new MmcbError(
     'MMCB_NATIVE',
-    `the native addon could not be loaded for ${target()} (Node ${process.version}, ABI ${process.versions.modules}). Tried:\n` +
-      `${tried.join('\n')}\nBuild it with "npm run build:native" (or "npx node-gyp rebuild") in the folder of mmcb, or set ` +
-      'MMCB_NATIVE_BINDING to the path of an mmcb.node.',
+    `the native addon could not be loaded for ${target()} (${platformDetails()}). Tried:\n${tried.join('\n')}\n${advice()}`,
     causes.length === 0 ? undefined : { cause: causes[0] },
   );
 }
@@ -95,14 +93,30 @@ export function target(): string {
   return `${process.platform}-${process.arch}${isMusl() ? '-musl' : ''}`;
 }
 
+function advice(): string {
+  if (process.platform === 'win32') return 'mmcb does not run on Windows yet; see its README.';
+  const build = 'Build it with "npm run build:native" (or "npx node-gyp rebuild") in the folder of mmcb';
+  return `${build}, or set MMCB_NATIVE_BINDING to the path of an mmcb.node.`;
+}
+
+/** What decides which addon can be loaded. */
+function platformDetails(): string {
+  const libc = process.platform !== 'linux' ? [] : [isMusl() ? 'musl' : `glibc ${glibcVersion()}`];
+  return [...libc, `Node ${process.version}`, `Node-API ${process.versions['napi'] ?? 'unknown'}`].join(', ');
+}
+
 function isMusl(): boolean {
-  if (process.platform !== 'linux') return false;
+  return process.platform === 'linux' && glibcVersion() === undefined;
+}
+
+/** Undefined where the C library is not glibc. */
+function glibcVersion(): string | undefined {
   const report = process.report as NodeJS.ProcessReport & { excludeNetwork?: boolean };
   const before = report.excludeNetwork;
   report.excludeNetwork = true; // else it may wait for name servers
   try {
     const { header } = report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
-    return header.glibcVersionRuntime === undefined;
+    return header.glibcVersionRuntime;
   } finally {
     report.excludeNetwork = before ?? false;
   }

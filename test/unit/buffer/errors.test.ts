@@ -70,6 +70,7 @@ describe('the addon', () => {
     expect(load).toThrow(/linux|darwin|win32/);
     expect(load).toThrow('/nowhere/mmcb.node: not there');
     expect(load).toThrow(`Node ${process.version}`);
+    expect(load).toThrow(process.platform === 'linux' ? /\((glibc \d+\.\d+|musl), Node v/ : /\(Node v/);
   });
 
   it('that cannot be loaded is reported with the reason', async () => {
