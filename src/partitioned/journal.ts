@@ -17,7 +17,7 @@ import { CompactableBuffer, storeOf } from '../buffer/compactable-buffer.js';
 import { EntryCursor } from '../buffer/entry-cursor.js';
 import { claimKind } from '../buffer/file-kind.js';
 import type { BufferOptions } from '../buffer/options.js';
-import { claimForThread, releaseThread } from '../buffer/thread-claim.js';
+import { claimForThread, release } from '../buffer/thread-claim.js';
 import { codecError } from '../codec/codec.js';
 import { msgpack } from '../codec/msgpack.js';
 import { describe, MmcbError } from '../errors.js';
@@ -48,9 +48,11 @@ const details = msgpack<unknown>();
 export class Journal {
   readonly buffer: CompactableBuffer;
   readonly #store: Store;
+  readonly #ticket: number;
 
-  private constructor(buffer: CompactableBuffer) {
+  private constructor(buffer: CompactableBuffer, ticket: number) {
     this.buffer = buffer;
+    this.#ticket = ticket;
     this.#store = storeOf(buffer);
   }
 
@@ -60,8 +62,7 @@ export class Journal {
     const buffer = await CompactableBuffer.open(path, options);
     try {
       claimKind(buffer, kind);
-      claimForThread(buffer);
-      return new Journal(buffer);
+      return new Journal(buffer, claimForThread(buffer));
     } catch (error) {
       await buffer.close();
       throw error;
@@ -122,7 +123,7 @@ export class Journal {
   }
 
   async close(): Promise<void> {
-    releaseThread(this.buffer);
+    if (this.#store.status === 'open') release(this.buffer, this.#ticket);
     await this.buffer.close();
   }
 }

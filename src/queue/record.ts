@@ -12,7 +12,7 @@
  *       24     8   stored: when it was last stored
  *       32     8   touched: when this record was written; the other times are relative to it if the clock has been set back
  *       40     8   order among equal due times
- *       48     8   deadline of the lease
+ *       48     8   deadline of the lease; leased by iteration: the ticket of the holder (native.ts)
  *       56     8   when the id was stored
  *       64     4   updates: stores that were coalesced into the first
  *       68     4   attempts: how often it was handed out
@@ -46,10 +46,12 @@ export interface RecordHead {
   stored: number;
   touched: number;
   order: number;
+  /** When the lease ends; where it is held by iteration, the ticket of the holder. */
   deadline: number;
   updates: number;
   attempts: number;
   idStored: number;
+  /** Leased until it is settled, or its holder is gone. */
   byIteration: boolean;
 }
 
@@ -218,7 +220,7 @@ export class StoredRecord implements RecordHead {
     this.first += by;
     this.stored += by;
     this.touched += by;
-    this.deadline += by;
+    if (!this.byIteration) this.deadline += by;
     this.idStored += by;
     if (!this.hasHeld) return;
     for (let at = this.#heldStart, end = at + 24; at < end; at += 8) {
