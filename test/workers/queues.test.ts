@@ -165,9 +165,9 @@ describe('a DelayQueue in several threads', () => {
   it('does not do later what a guest has given up waiting for', async () => {
     const file = tempFile();
     const host = await QueueThread.open(file);
-    const queue = await open(file, { delay: 0, answerTimeout: 100 });
+    const queue = await open(file, { delay: 0, answerTimeout: 50 });
     queue.store({ key: 'a', value: 1 });
-    await host.block(400);
+    await host.block(1200);
     const error = await expectCode(() => queue.store({ key: 'b', value: 1 }), 'MMCB_NO_ANSWER');
     expect(error.message).toContain('Nothing was done');
     await expectCode(() => queue.retrieve(1), 'MMCB_NO_ANSWER');
