@@ -6,6 +6,7 @@ import type { Codec } from '../codec/codec.js';
 import { callbackError } from '../errors.js';
 import type { Store } from '../internal/lifecycle.js';
 import { Values } from '../map/values.js';
+import type { StoredRecord } from './record.js';
 
 /** A value that has been encoded already, in another thread. */
 export class Encoded {
@@ -66,6 +67,18 @@ export class ItemValues<V> {
     this.#busy = true;
     try {
       return this.#values.fromOwn(bytes as Buffer);
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  /** The value of a record that was read just now; one that was only peeked at lies at the slab's position. */
+  decodeRecord(record: StoredRecord): V {
+    this.#busy = true;
+    try {
+      const { slab } = this.#values.store;
+      if (record.bytes !== slab.bytes) return this.#values.fromOwn(record.value);
+      return this.#values.fromSlab(record.size, record.valueStart - slab.position, record.valueEnd - slab.position);
     } finally {
       this.#busy = false;
     }

@@ -41,6 +41,7 @@ export class QueueCore<V> implements QueueSide<V> {
   readonly #time: QueueTime;
   readonly #consumers: Consumers;
   readonly #decode: ReadValue<V>;
+  readonly #askTime = (): number => this.#time.now();
 
   /** Makes the index from what is in the file. `ticket` stands for this thread where it holds items. */
   constructor(buffer: CompactableBuffer, options: CoreOptions, ticket: number) {
@@ -90,9 +91,9 @@ export class QueueCore<V> implements QueueSide<V> {
     const until = this.#availableUntil(now);
     try {
       for (let slot = this.#available(until); slot !== NONE && entries.length < limit; slot = this.#available(until)) {
-        const record = this.#state.read(slot);
+        const record = this.#state.peek(slot);
         const { key, updates } = record;
-        const value = this.#values.decode(record.value); // first: what cannot be decoded stays where it is
+        const value = this.#values.decodeRecord(record); // first: what cannot be decoded stays where it is
         this.#state.finish(slot, record, now);
         this.#state.counters.retrieved += 1;
         entries.push({ key, value, updates });
@@ -265,7 +266,7 @@ export class QueueCore<V> implements QueueSide<V> {
   #enter(): number {
     this.#store.assertOpen();
     this.#values.assertIdle();
-    const now = this.#values.call(() => this.#time.now());
+    const now = this.#values.call(this.#askTime);
     this.#state.settle(now);
     return now;
   }

@@ -79,6 +79,8 @@ export class QueueState {
   readonly #store: Store;
   readonly #options: StateOptions;
   readonly #writer = new RecordWriter();
+  /** Bytes of the record that `find` has found, at the slab's position; 0 where it does not fit there. */
+  #found = 0;
 
   constructor(store: Store, index: QueueIndex, options: StateOptions) {
     this.#store = store;
@@ -136,8 +138,14 @@ export class QueueState {
       const size = native.read(handle, address, slab.position);
       if (size < 0) throw this.#store.failure(size);
       if (slab.position + size <= slab.bytes.length) {
-        if (isOfKey(slab.bytes, slab.position, key)) return slot;
-      } else if (isOfKey(this.read(slot).bytes, 0, key)) return slot;
+        if (isOfKey(slab.bytes, slab.position, key)) {
+          this.#found = size;
+          return slot;
+        }
+      } else if (isOfKey(this.read(slot).bytes, 0, key)) {
+        this.#found = 0;
+        return slot;
+      }
     }
     return NONE;
   }
@@ -149,15 +157,19 @@ export class QueueState {
     return new StoredRecord(bytes);
   }
 
-  /**
-   * The record of a slot whose numbers, and nothing else, may be used once anything else has been called: its bytes may lie
-   * where the next ones are read to.
-   */
+  /** The record of a slot, in bytes that are its own until anything else is read: they lie at the slab's position. */
   peek(slot: number): StoredRecord {
     const { native, handle, slab } = this.#store;
     const size = native.read(handle, this.index.addresses[slot] as number, slab.position);
     if (size < 0 || slab.position + size > slab.bytes.length) return this.read(slot);
     return new StoredRecord(slab.bytes, slab.position, slab.position + size);
+  }
+
+  /** The same for the slot that `find` has returned just now. */
+  peekFound(slot: number): StoredRecord {
+    const { slab } = this.#store;
+    if (this.#found === 0) return this.read(slot);
+    return new StoredRecord(slab.bytes, slab.position, slab.position + this.#found);
   }
 
   // ---- Storing ----

@@ -41,7 +41,7 @@ export class Storing<V> {
       counters.stored += 1;
       return true;
     }
-    let record = state.peek(slot);
+    let record = state.peekFound(slot);
     if (uniqueId !== undefined && record.id === uniqueId && now - record.idStored < this.#options.dedupeFor) {
       counters.duplicates += 1;
       return false;
