@@ -60,7 +60,11 @@ export class ExpiringMap<V> {
     codec: Codec<V>,
     cleanupInterval: number,
   ): Promise<ExpiringMap<V>> {
-    return new ExpiringMap(await StringMap.open<Stored>(path, { ...options, codec: storedCodec }), codec, cleanupInterval);
+    return new ExpiringMap(
+      await StringMap.open<Stored>(path, { ...options, codec: storedCodec }),
+      codec,
+      cleanupInterval,
+    );
   }
 
   private constructor(map: StringMap<Stored>, codec: Codec<V>, cleanupInterval: number) {

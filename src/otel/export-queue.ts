@@ -10,7 +10,13 @@ import type { Codec } from '../codec/codec.js';
 import { readOptions } from '../internal/options.js';
 import { PartitionedQueue } from '../partitioned/partitioned-queue.js';
 import type { Clock } from '../queue/clock.js';
-import { type Exporter, type TelemetryDrop, type TelemetryOptions, type TelemetryStats, telemetryTable } from './options.js';
+import {
+  type Exporter,
+  type TelemetryDrop,
+  type TelemetryOptions,
+  type TelemetryStats,
+  telemetryTable,
+} from './options.js';
 
 /** What is exported: an item that knows its resource. */
 interface Exportable {

@@ -21,7 +21,6 @@ import {
   delayQueueTable,
   type LeaseOptions,
   leaseTable,
-  type NackOptions,
   nackTable,
   type QueueItem,
 } from './options.js';

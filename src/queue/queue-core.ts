@@ -124,13 +124,7 @@ export class QueueCore<V> implements QueueSide<V> {
     return items;
   }
 
-  #handOut<T>(
-    limit: number,
-    now: number,
-    deadline: number,
-    byIteration: boolean,
-    read: ReadValue<T>,
-  ): HeldItem<T>[] {
+  #handOut<T>(limit: number, now: number, deadline: number, byIteration: boolean, read: ReadValue<T>): HeldItem<T>[] {
     const items: HeldItem<T>[] = [];
     const until = this.#availableUntil(now);
     try {
@@ -213,11 +207,7 @@ export class QueueCore<V> implements QueueSide<V> {
   }
 
   /** `next` for any holder. */
-  nextFor<T>(
-    holder: number,
-    read: ReadValue<T>,
-    signal: AbortSignal | undefined,
-  ): Promise<HeldItem<T> | undefined> {
+  nextFor<T>(holder: number, read: ReadValue<T>, signal: AbortSignal | undefined): Promise<HeldItem<T> | undefined> {
     return this.#consumers.next(signal, () => this.#handOut(1, this.#enter(), holder, true, read)[0]);
   }
 

@@ -75,7 +75,8 @@ describe('KeyvMmcb', () => {
       await ab.set(`${i}`, -i);
     }
     const seen = new Map<string, number>();
-    for await (const [key, value] of a.iterator?.(undefined) as AsyncGenerator<[string, number]>) {
+    const iterator = a.iterator as () => AsyncGenerator<[string, number]>;
+    for await (const [key, value] of iterator()) {
       seen.set(key, value);
       await a.delete(key);
     }
@@ -99,7 +100,14 @@ describe('KeyvMmcb', () => {
   });
 
   it('refuses wrong options, and calls after it was disconnected', async () => {
-    for (const bad of [undefined, {}, { path: '' }, { path: 5 }, { path: 'x', cleanupIntervall: 5 }, { path: 'x', codec: 5 }]) {
+    for (const bad of [
+      undefined,
+      {},
+      { path: '' },
+      { path: 5 },
+      { path: 'x', cleanupIntervall: 5 },
+      { path: 'x', codec: 5 },
+    ]) {
       expect(await errorOf(() => new KeyvMmcb(bad as never))).toBeInstanceOf(TypeError);
     }
     expect(() => new KeyvMmcb({ path: 'x', cleanupInterval: 0 })).toThrow(RangeError);

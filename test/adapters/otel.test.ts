@@ -226,7 +226,16 @@ describe('MmcbSpanProcessor', () => {
     const restored = spans.map((span) => spanCodec.decode(Buffer.from(spanCodec.encode(span))));
     for (const [i, span] of spans.entries()) {
       const back = restored[i] as ReadableSpan;
-      for (const key of ['name', 'kind', 'startTime', 'endTime', 'duration', 'status', 'attributes', 'links'] as const) {
+      for (const key of [
+        'name',
+        'kind',
+        'startTime',
+        'endTime',
+        'duration',
+        'status',
+        'attributes',
+        'links',
+      ] as const) {
         expect(back[key]).toEqual(span[key]);
       }
       expect({ ...back.spanContext(), traceState: back.spanContext().traceState?.serialize() }).toEqual({
@@ -246,7 +255,9 @@ describe('MmcbSpanProcessor', () => {
     for (const bad of [{}, { path: 'x' }, { path: 'x', exporter: {} }, { path: 'x', exporter, batchsize: 1 }]) {
       expect(await errorOf(() => MmcbSpanProcessor.start(bad as never))).toBeInstanceOf(TypeError);
     }
-    expect(await errorOf(() => MmcbSpanProcessor.start({ path: 'x', exporter, batchSize: 0 }))).toBeInstanceOf(RangeError);
+    expect(await errorOf(() => MmcbSpanProcessor.start({ path: 'x', exporter, batchSize: 0 }))).toBeInstanceOf(
+      RangeError,
+    );
     const path = tempFile();
     await startSpans({ path, exporter });
     await expectCode(() => MmcbSpanProcessor.start({ path, exporter }), 'MMCB_LOCKED');
@@ -265,7 +276,13 @@ describe('MmcbLogRecordProcessor', () => {
     const context = trace.setSpanContext(ROOT_CONTEXT, {
       ...{ traceId: '1'.repeat(32), spanId: '2'.repeat(16), traceFlags: TraceFlags.SAMPLED },
     });
-    logger.emit({ body: 'one', severityNumber: SeverityNumber.WARN, severityText: 'warn', attributes: { a: 1 }, context });
+    logger.emit({
+      body: 'one',
+      severityNumber: SeverityNumber.WARN,
+      severityText: 'warn',
+      attributes: { a: 1 },
+      context,
+    });
     logger.emit({ body: 'two', eventName: 'an event' });
     expect(await errorOf(() => first.forceFlush({ timeoutMillis: 20 }))).toMatchObject({ name: 'TimeoutError' });
     await first.shutdown();
@@ -293,7 +310,8 @@ describe('MmcbLogRecordProcessor', () => {
     const processor = await MmcbLogRecordProcessor.start({ path: ':memory:', exporter: exporter as never });
     stops.push(() => processor.shutdown());
     const logger = new LoggerProvider({ processors: [processor] }).getLogger('mmcb');
-    for (const body of ['text', 5, null, { nested: ['x', new Uint8Array([1, 2])] }]) logger.emit({ body: body as never });
+    for (const body of ['text', 5, null, { nested: ['x', new Uint8Array([1, 2])] }])
+      logger.emit({ body: body as never });
     logger.emit({ eventName: 'x', attributes: { a: { b: [1] } } });
     await processor.forceFlush();
     expect(emitted).toHaveLength(5);

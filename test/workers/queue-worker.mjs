@@ -24,7 +24,7 @@ const codec = {
   },
 };
 let queue;
-let leases = [];
+const leases = [];
 const loops = [];
 const plain = ({ key, value, updates }) => ({ key, value, updates });
 

@@ -90,10 +90,12 @@ describe('a DelayQueue in several threads', () => {
     expect(await guest.ask('store', { key: 'b', value: 'x', delay: 0, uniqueId: 'id' })).toBe(true);
     expect(await guest.ask('store', { key: 'b', value: 'y', delay: 0, uniqueId: 'id' })).toBe(false);
     expect(await guest.ask('store', { key: 'b', value: { large: 'z'.repeat(100_000) } })).toBe(true);
-    expect([await guest.ask('size'), await guest.ask('has', 'b'), await guest.ask('has', 'c')]).toEqual([2, true, false]);
-    expect(await guest.ask('retrieve', 10)).toEqual([
-      { key: 'b', value: { large: 'z'.repeat(100_000) }, updates: 1 },
+    expect([await guest.ask('size'), await guest.ask('has', 'b'), await guest.ask('has', 'c')]).toEqual([
+      2,
+      true,
+      false,
     ]);
+    expect(await guest.ask('retrieve', 10)).toEqual([{ key: 'b', value: { large: 'z'.repeat(100_000) }, updates: 1 }]);
     queue.store({ key: 'c', value: [3], delay: 0 });
     expect(await guest.ask('lease', 10, 60_000)).toEqual([{ key: 'c', value: [3], updates: 0, attempt: 1 }]);
     queue.store({ key: 'c', value: [4], delay: 0 }); // held
@@ -201,7 +203,12 @@ describe('a DelayQueue in several threads', () => {
       await Promise.all(workers.map((worker, i) => worker.ask('store', { key: `key ${i}`, value: i })));
       for (const worker of workers) expect(await worker.ask('size')).toBe(6);
       const taken = await Promise.all(workers.map((worker) => worker.ask('retrieve', 1)));
-      expect(taken.flat().map((item) => (item as { value: number }).value).sort()).toEqual([0, 1, 2, 3, 4, 5]);
+      expect(
+        taken
+          .flat()
+          .map((item) => (item as { value: number }).value)
+          .sort(),
+      ).toEqual([0, 1, 2, 3, 4, 5]);
     }
   });
 

@@ -21,14 +21,7 @@ import { Channel } from './channels.js';
 import { unpackError } from './errors.js';
 import { WATCH_INTERVAL } from './host.js';
 import { GONE, Line } from './line.js';
-import {
-  type Calls,
-  type GuestMessage,
-  guestChannel,
-  type HostMessage,
-  type Knock,
-  type Notice,
-} from './protocol.js';
+import { type Calls, type GuestMessage, guestChannel, type HostMessage, type Knock, type Notice } from './protocol.js';
 import { Service } from './service.js';
 
 export interface GuestParts<V> {
@@ -102,7 +95,8 @@ export class Guest<V> implements QueueSide<V> {
 
   /** A message on the channel of the file. */
   notice({ type, ticket }: Notice): void {
-    if (type === 'left' && ticket === this.#host && (this.#wants.size > 0 || this.#ready !== undefined)) this.#seekForAll();
+    if (type === 'left' && ticket === this.#host && (this.#wants.size > 0 || this.#ready !== undefined))
+      this.#seekForAll();
   }
 
   // ---- Asking ----
@@ -367,7 +361,8 @@ export class Guest<V> implements QueueSide<V> {
   /** Whether it is looked, while somebody waits here, if the host is still there. */
   #watch(wanted: boolean): void {
     if (wanted === (this.#timer !== undefined)) return;
-    if (wanted && this.#service === undefined) this.#timer = setInterval(() => this.#seekForAll(), WATCH_INTERVAL).unref();
+    if (wanted && this.#service === undefined)
+      this.#timer = setInterval(() => this.#seekForAll(), WATCH_INTERVAL).unref();
     else {
       clearInterval(this.#timer);
       this.#timer = undefined;

@@ -85,7 +85,13 @@ export class Seat<V> implements LoopSource<V> {
     this.side = core;
     if (this.#identity !== undefined && this.#channel !== undefined) {
       const { native } = this.#store;
-      this.#host = new Host<V>({ native, core, identity: this.#identity, ticket: this.#ticket, channel: this.#channel });
+      this.#host = new Host<V>({
+        native,
+        core,
+        identity: this.#identity,
+        ticket: this.#ticket,
+        channel: this.#channel,
+      });
     }
     return core;
   }
