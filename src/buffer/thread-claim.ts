@@ -108,8 +108,9 @@ export function lockedByThread(path: string): MmcbError {
 export function unclaim(buffer: CompactableBuffer, ticket: number): void {
   if (buffer.path === ':memory:') return;
   const { native, handle } = storeOf(buffer);
+  const types = Uint8Array.of(KeyedChange.DELETE, KeyedChange.DELETE);
   // A file that cannot be written keeps it, for as long as the ticket is valid.
-  native.keyedBatch(handle, Uint8Array.of(KeyedChange.DELETE, KeyedChange.DELETE), [keyOf(ticket), KEY], []);
+  native.keyedBatch(handle, types, [keyOf(ticket), KEY], [undefined, undefined]);
 }
 
 /** Takes the claim away, and returns the ticket. */
