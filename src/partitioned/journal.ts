@@ -14,6 +14,7 @@ import { describe, MmcbError } from '../errors.js';
 import type { Store } from '../internal/lifecycle.js';
 import { EntryKind } from '../internal/native.js';
 import { checkPath } from '../internal/options.js';
+import { Staging } from '../internal/staging.js';
 import { IN_MEMORY, Places, readMarks } from './places.js';
 import { type JournalEntry, PackWriter, readItem, readPack, storedItem } from './stored-items.js';
 
@@ -31,7 +32,7 @@ export class Journal {
   readonly #places = new Places();
   /** Stages the items of a push. */
   readonly packs = new PackWriter();
-  readonly #staging = Buffer.allocUnsafeSlow(4096);
+  readonly #staging = new Staging(4096);
 
   private constructor(buffer: CompactableBuffer, ticket: number) {
     this.buffer = buffer;

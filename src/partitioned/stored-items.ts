@@ -19,6 +19,7 @@
  */
 import { codecError } from '../codec/codec.js';
 import { msgpack } from '../codec/msgpack.js';
+import type { Staging } from '../internal/staging.js';
 
 export const Version = { ITEM: 1, PACK: 2, MARKS: 3 } as const;
 
@@ -54,12 +55,13 @@ function detailsOf(value: unknown): Uint8Array {
 /** The details of an item of a queue that is not sorted: so most are. */
 const unsorted = Uint8Array.from(details.encode([undefined]));
 
-/** The bytes of an item by itself; in `target`, if that is there and large enough. */
-export function storedItem({ hash, number, details: said, bytes: item }: JournalEntry, target?: Buffer): Buffer {
+/** The bytes of an item by itself; in memory of their own, unless there is some for writing them at once. */
+export function storedItem({ hash, number, details: said, bytes: item }: JournalEntry, staging?: Staging): Buffer {
   const isUnsorted = Array.isArray(said) && said.length === 1 && said[0] === undefined;
   const detailBytes = isUnsorted ? unsorted : detailsOf(said);
   const size = HEADER + detailBytes.length + item.length;
-  const bytes = target !== undefined && size <= target.length ? target.subarray(0, size) : Buffer.allocUnsafe(size);
+  staging?.reserve(size);
+  const bytes = staging?.view(size) ?? Buffer.allocUnsafe(size);
   bytes.writeUInt32LE(Version.ITEM, 0);
   bytes.writeUInt32LE(hash, 4);
   bytes.writeDoubleLE(number, 8);

@@ -27,6 +27,7 @@
  * them, else UTF-16, so that every string is a key of its own.
  */
 import { describe, MmcbError } from '../errors.js';
+import { Staging } from '../internal/staging.js';
 import { State } from './queue-index.js';
 
 export const HEADER = 80;
@@ -90,8 +91,8 @@ function wordsOf(memory: ArrayBufferLike): Words {
 
 /** Makes the bytes of records, in a memory that is used again: they are for writing at once. */
 export class RecordWriter {
-  #staging = Buffer.allocUnsafeSlow(4096);
-  #words = new Words(this.#staging.buffer);
+  readonly #staging = new Staging(4096);
+  #words = new Words(this.#staging.bytes.buffer);
 
   /** The bytes of a record. `id` and `held` may be undefined. */
   write(head: RecordHead, key: string, id: string | undefined, value: Uint8Array, held?: Held): Buffer {
@@ -101,11 +102,8 @@ export class RecordWriter {
     const idBytes = id === undefined ? 0 : isWideId ? id.length * 2 : id.length;
     const heldBytes = held === undefined ? 0 : HELD_HEADER + held.value.length;
     const size = HEADER + keyBytes + idBytes + value.length + heldBytes;
-    if (size > this.#staging.length) {
-      this.#staging = Buffer.allocUnsafeSlow((size * 2 + 7) & ~7);
-      this.#words = new Words(this.#staging.buffer);
-    }
-    const target = this.#staging;
+    if (this.#staging.reserve(size)) this.#words = new Words(this.#staging.bytes.buffer);
+    const target = this.#staging.bytes;
     writeHead(this.#words, 0, head);
     const flags =
       (isWideKey ? Flag.KEY_UTF16 : 0) |
@@ -130,7 +128,7 @@ export class RecordWriter {
       target.writeUInt32LE(held.value.length, at + 28);
       target.set(held.value, at + HELD_HEADER);
     }
-    return target.subarray(0, size);
+    return this.#staging.view(size);
   }
 }
 
