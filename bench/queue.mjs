@@ -1,49 +1,60 @@
-/** node bench/queue.mjs [keys]: what a DelayQueue costs with many waiting keys, 100 B values, on a file. */
+/**
+ * node bench/queue.mjs [keys] [engine ...]: what waiting keys cost, 100 B values: stored, stored again in random order,
+ * retrieved 100 at a time; then what pushes cost. Engines: mmcb, redis (a redis-server of its own, with a log that is synced
+ * every second, as mmcb's file is), bullmq (a tenth of the keys), array. Without names: all that are there.
+ */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { binary, DelayQueue } from '../dist/esm/index.js';
+import { pushesToArray } from './queue/array.mjs';
+import { bullmqQueue } from './queue/bullmq.mjs';
+import { mmcbQueue, pushesToPartitionedQueue } from './queue/mmcb.mjs';
+import { redisQueue } from './queue/redis.mjs';
+import { startRedis } from './queue/redis-server.mjs';
 
-const count = Number(process.argv[2] ?? 1_000_000);
+const [first = '1000000', ...names] = process.argv.slice(2);
+const count = Number(first);
+const wanted = (name) => names.length === 0 || names.includes(name);
 const folder = mkdtempSync(join(tmpdir(), 'mmcb-bench-queue-'));
-const value = Buffer.alloc(100, 'x');
-const keys = Array.from({ length: count }, (_, i) => `key:${i}`);
-const order = keys.map((_, i) => (i * 7_368_787) % count);
-let time = 0;
 
-const report = (what, ms) =>
-  console.log(`${what.padEnd(28)} ${((ms / count) * 1e6).toFixed(0).padStart(6)} ns   ${Math.round(count / ms)} k/s`);
-const measure = (what, work) => {
+/** Prints what one of `n` took, and how many a second that makes; the processor time of this process in brackets. */
+async function measure(what, n, work) {
+  const cpu = process.cpuUsage();
   const start = performance.now();
-  work();
-  report(what, performance.now() - start);
-};
+  await work();
+  const ms = performance.now() - start;
+  const { user, system } = process.cpuUsage(cpu);
+  const each = ((ms / n) * 1e6).toFixed(0).padStart(7);
+  const processor = (((user + system) / n) * 1e3).toFixed(0);
+  console.log(`  ${what.padEnd(30)} ${each} ns (${processor})   ${Math.round(n / ms)} k/s`);
+}
 
-for (const durability of ['interval', 'process']) {
-  console.log(`${count} keys, durability '${durability}'`);
-  const queue = await DelayQueue.open(join(folder, durability), {
-    delay: 1000,
-    durability,
-    codec: binary(),
-    clock: () => time,
-  });
-  measure('store, a new key', () => {
-    for (let i = 0; i < count; i++) {
-      time += 0.001;
-      queue.store({ key: keys[i], value });
-    }
-  });
-  measure('store, a waiting key', () => {
-    for (let i = 0; i < count; i++) queue.store({ key: keys[order[i]], value });
-  });
-  const { indexBytes, buffer } = queue.stats();
-  console.log(
-    `memory for each key: index ${(indexBytes / count).toFixed(1)} B, buffer ${(buffer.tableMemory / count).toFixed(1)} B`,
-  );
-  time += 10_000;
-  measure('retrieve, 100 at a time', () => {
-    for (let i = 0; i < count; ) i += queue.retrieve(100).length;
-  });
+async function run(name, n, queue) {
+  console.log(`${name}, ${n} keys`);
+  const keys = Array.from({ length: n }, (_, i) => `key:${i}`);
+  const shuffled = keys.map((_, i) => keys[(i * 7_368_787) % n]);
+  const value = Buffer.alloc(100, 'x');
+  await measure('store, a new key', n, () => queue.store(keys, value));
+  if (queue.replaces) await measure('store, a waiting key', n, () => queue.store(shuffled, value));
+  if (queue.memory) console.log(`  ${queue.memory(n)}`);
+  await measure('retrieve, 100 at a time', n, () => queue.retrieve(n));
   await queue.close();
 }
-rmSync(folder, { recursive: true });
+
+try {
+  if (wanted('mmcb')) {
+    for (const durability of ['interval', 'process']) {
+      await run(`DelayQueue, durability '${durability}'`, count, await mmcbQueue(join(folder, durability), durability));
+    }
+  }
+  const server = wanted('redis') || wanted('bullmq') ? await startRedis(folder) : undefined;
+  if (server !== undefined) {
+    if (wanted('redis')) await run('Redis, ZSET and HASH, pipelined by 100', count, await redisQueue(server.socket));
+    if (wanted('bullmq')) await run('BullMQ, addBulk by 100', count / 10, await bullmqQueue(server.socket));
+    await server.stop();
+  } else if (names.length > 0) console.log('redis-server, or a client for it, is not there');
+  if (wanted('mmcb')) await pushesToPartitionedQueue(join(folder, 'pushes'), count, measure);
+  if (wanted('array')) await pushesToArray(count, measure);
+} finally {
+  rmSync(folder, { recursive: true });
+}

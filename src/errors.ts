@@ -26,6 +26,10 @@ export const errorCodes = {
     'open it again: it returns to its last sync point',
   ],
   MMCB_QUEUE_FULL: ['the queue holds maxKeys keys', 'retrieve some first'],
+  MMCB_NO_ANSWER: [
+    'the thread that has the queue did not answer in time',
+    "do not block that thread for long, or open the queue with a larger 'answerTimeout'",
+  ],
   MMCB_OVERFLOW: [
     'the buffer has reached maxItems or maxBytes',
     'let it drain first, or choose another overflow policy',

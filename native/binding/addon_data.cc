@@ -77,6 +77,8 @@ void AddonData::shut() {
     handle.release(nullptr);
     (void)close_store(std::move(handle.store));
   });
+  // Last: whoever sees them end may count on nothing of this environment being at work.
+  tickets.shut();
 }
 
 }  // namespace mmcb::binding

@@ -1,5 +1,5 @@
-// AddonData: everything the addon keeps for one environment (the main thread, or a worker). There is no global state: two
-// environments share stores, through the core's registry, and nothing else.
+// AddonData: everything the addon keeps for one environment (the main thread, or a worker). There is no global state but
+// what two environments share: stores, through the core's registry, and the numbers of tickets.
 //
 // Teardown: a cleanup hook, added after the threadsafe function so that it runs before the runtime ends that one, calls
 // shut(): it waits for running operations, lets go of views, readers, pins, listeners and stores, and calls no JavaScript.
@@ -16,6 +16,7 @@
 #include "binding/handles.h"
 #include "binding/keys.h"
 #include "binding/operations.h"
+#include "binding/tickets.h"
 #include "binding/views.h"
 #include "core/engine.h"
 
@@ -39,6 +40,7 @@ struct AddonData {
   std::shared_ptr<Channel> channel;
   Operations operations;
   Views views;
+  Tickets tickets;
 
   // The slab from `position` on; empty where that is outside.
   MutableBytes slab_from(uint64_t position) const {

@@ -14,7 +14,8 @@
                       X(closeReader) /* keyed.cc */ X(intSet) X(intGet) X(intGetInto) X(intHas) X(intDelete)        \
                           X(intAddress) X(stringSet) X(stringGet) X(stringGetInto) X(stringHas) X(stringDelete)     \
                               X(stringAddress) /* batch.cc */ X(batch) X(keyedBatch) X(intGetMany) X(stringGetMany) \
-                                  X(intSetMany) X(stringSetMany) /* iteration.cc */ X(next)
+                                  X(intSetMany) X(stringSetMany) /* iteration.cc */ X(next) /* tickets.cc */        \
+                                      X(drawTicket) X(returnTicket) X(ticketIsValid)
 
 namespace mmcb::binding::exported {
 

@@ -1,83 +1,120 @@
 /**
- * A queue's index belongs to one thread: two over one file would each hand out every item. So a thread that opens a file
- * leaves its name there, and another one that finds it, and finds that thread alive, is refused.
+ * Who has a file: a queue's index belongs to one thread, since two over one file would each hand out every item. Whoever
+ * opens it leaves a claim there; another one that finds it, and finds that it still holds, is told so.
  *
- * The name is that of the thread and of its process (number and start, so that a number used again is no match). A thread
- * that ended without closing leaves it behind; whether it is alive is known where there is /proc, elsewhere only of this
- * process. Between looking and leaving its own name a thread could be overtaken by another that opens the same new file in
- * the same microseconds.
+ * A claim names a ticket (native.ts): it holds until the ticket is returned or its thread ends, however it ends. No other
+ * process has the file open, so that a ticket of another process is one of the past.
+ *
+ * Of several threads that find a claim that holds no more, one gets the file: its ticket has a key of its own, which stands
+ * beside the claim and which to delete only one can, in the batch that puts the next claim there.
  */
-import { existsSync, readFileSync, readlinkSync, statSync } from 'node:fs';
-import { threadId } from 'node:worker_threads';
+import { statSync } from 'node:fs';
 import { describe, MmcbError } from '../errors.js';
-import { NativeCode } from '../internal/native.js';
+import { KeyedChange, NativeCode } from '../internal/native.js';
 import { type CompactableBuffer, storeOf } from './compactable-buffer.js';
 import { readEntry } from './entry-cursor.js';
 
 const KEY = 'mmcb:thread';
+const keyOf = (ticket: number): string => `${KEY}:${ticket}`;
 
 interface Claim {
   /** The file itself: a copy of it is another one. */
   file: string;
-  process: string;
-  thread: number;
-  /** The thread's folder in /proc. */
-  task: string | undefined;
+  ticket: number;
 }
 
-let current: Omit<Claim, 'file'> | undefined;
-
-function thisThread(): Omit<Claim, 'file'> {
-  current ??= {
-    process: `${process.pid} ${startOfProcess()}`,
-    thread: threadId,
-    task: attempt(() => `/proc/${readlinkSync('/proc/thread-self')}`),
-  };
-  return current;
-}
-
-/** When this process started, in whatever unit: the 22nd field of /proc/self/stat, the 20th behind the name. */
-function startOfProcess(): string {
-  const stat = attempt(() => readFileSync('/proc/self/stat', 'utf8'));
-  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
-}
-
-function fileOf(path: string): string {
+/** What a file is told apart by, whatever its name: device and number. */
+export function identityOf(path: string): string {
   const { dev, ino } = statSync(path, { bigint: true });
-  return `${dev} ${ino}`;
+  return `${dev}:${ino}`;
 }
 
-function attempt<T>(fn: () => T): T | undefined {
-  try {
-    return fn();
-  } catch {
-    return undefined;
+/** Claims the file for the holder of `ticket`. Returns the ticket of the one who has it, if that is another; else undefined. */
+export function claim(buffer: CompactableBuffer, ticket: number): number | undefined {
+  const store = storeOf(buffer);
+  const { native, handle } = store;
+  const file = identityOf(buffer.path);
+  const mine = Buffer.from(JSON.stringify({ file, ticket } satisfies Claim));
+  for (let before: Claim | undefined; ; ) {
+    const found = read(buffer);
+    if (found !== undefined && found.file === file && native.ticketIsValid(found.ticket)) return found.ticket;
+    if (found !== undefined && before?.ticket === found.ticket && !native.stringHas(handle, keyOf(found.ticket))) {
+      // A file that was salvaged has lost it. Where another thread is ahead of us, this does nothing but leave a key behind.
+      check(native.keyedBatch(handle, Uint8Array.of(KeyedChange.INSERT), [keyOf(found.ticket)], [new Uint8Array()]));
+    }
+    const changes: [type: number, key: string, data?: Uint8Array][] =
+      found === undefined
+        ? [[KeyedChange.INSERT, KEY, mine]]
+        : [
+            [KeyedChange.DELETE, keyOf(found.ticket)],
+            [KeyedChange.SET, KEY, mine],
+          ];
+    changes.push([KeyedChange.INSERT, keyOf(ticket), new Uint8Array()]);
+    const result = native.keyedBatch(
+      handle,
+      Uint8Array.from(changes, ([type]) => type),
+      changes.map(([, key]) => key),
+      changes.map(([, , data]) => data),
+    );
+    if (check(result) >= 0) {
+      store.changes++;
+      return undefined;
+    }
+    before = found; // somebody was faster
+  }
+
+  function check(result: number): number {
+    if (result < 0 && result !== -NativeCode.EXISTS && result !== -NativeCode.NOT_FOUND) throw store.failure(result);
+    return result;
   }
 }
 
-/** Leaves this thread's name in a file; MMCB_LOCKED where another thread, or this one, has the queue open. */
-export function claimForThread(buffer: CompactableBuffer): void {
-  if (buffer.path === ':memory:') return;
+/** The claim in a file; one that cannot be read is nobody's. */
+function read(buffer: CompactableBuffer): Claim | undefined {
   const store = storeOf(buffer);
-  const mine = { ...thisThread(), file: fileOf(buffer.path) };
   const address = store.native.stringAddress(store.handle, KEY);
-  if (address >= 0) {
-    const bytes = readEntry(store, address);
-    if (typeof bytes === 'number') throw store.failure(bytes);
-    const found = attempt(() => JSON.parse(bytes.toString()) as Claim);
-    const alive =
-      found?.process === mine.process &&
-      found.file === mine.file &&
-      (found.thread === mine.thread || found.task === undefined || existsSync(found.task));
-    if (alive) throw new MmcbError('MMCB_LOCKED', describe('MMCB_LOCKED', `${buffer.path} in another thread`));
-  } else if (address !== -NativeCode.NOT_FOUND) throw store.failure(address);
-  const result = store.native.stringSet(store.handle, KEY, Buffer.from(JSON.stringify(mine)));
-  if (result < 0) throw store.failure(result);
+  if (address === -NativeCode.NOT_FOUND) return undefined;
+  if (address < 0) throw store.failure(address);
+  const bytes = readEntry(store, address);
+  if (bytes === -NativeCode.NOT_FOUND) return undefined; // gone since
+  if (typeof bytes === 'number') throw store.failure(bytes);
+  try {
+    const { file, ticket } = JSON.parse(bytes.toString()) as Partial<Claim>;
+    return { file: String(file), ticket: Number(ticket) };
+  } catch {
+    return { file: '', ticket: 0 };
+  }
 }
 
-/** Takes it away again. */
-export function releaseThread(buffer: CompactableBuffer): void {
+/** Draws a ticket and claims the file for this thread; MMCB_LOCKED, and no ticket drawn, where another has it, or this one. */
+export function claimForThread(buffer: CompactableBuffer): number {
+  const { native } = storeOf(buffer);
+  const ticket = native.drawTicket();
+  if (buffer.path === ':memory:') return ticket;
+  try {
+    if (claim(buffer, ticket) !== undefined) throw lockedByThread(buffer.path);
+    return ticket;
+  } catch (error) {
+    native.returnTicket(ticket);
+    throw error;
+  }
+}
+
+export function lockedByThread(path: string): MmcbError {
+  return new MmcbError('MMCB_LOCKED', describe('MMCB_LOCKED', `${path} in a thread of this process`));
+}
+
+/** Takes the claim away. */
+export function unclaim(buffer: CompactableBuffer, ticket: number): void {
   if (buffer.path === ':memory:') return;
-  const store = storeOf(buffer);
-  store.native.stringDelete(store.handle, KEY); // a file that cannot be written keeps it until the process ends
+  const { native, handle } = storeOf(buffer);
+  const types = Uint8Array.of(KeyedChange.DELETE, KeyedChange.DELETE);
+  // A file that cannot be written keeps it, for as long as the ticket is valid.
+  native.keyedBatch(handle, types, [keyOf(ticket), KEY], [undefined, undefined]);
+}
+
+/** Takes the claim away, and returns the ticket. */
+export function release(buffer: CompactableBuffer, ticket: number): void {
+  unclaim(buffer, ticket);
+  storeOf(buffer).native.returnTicket(ticket);
 }

@@ -11,6 +11,8 @@ import { Slab } from './slab.js';
 export interface Runtime {
   readonly native: NativeBinding;
   readonly slab: Slab;
+  /** The files that are open as queues, by what identifies them: a second queue would wait for the first, in its own thread. */
+  readonly queues: Set<string>;
 }
 
 // The addon has one slab for each environment. The ESM and the CommonJS build, loaded into the same thread, get the same
@@ -29,7 +31,7 @@ function connect(native: NativeBinding & { [shared]?: Runtime }): Runtime {
   const known = native[shared];
   if (known !== undefined) return known;
   native.initialize(errorFromNative);
-  const made: Runtime = { native, slab: new Slab(native) };
+  const made: Runtime = { native, slab: new Slab(native), queues: new Set() };
   Object.defineProperty(native, shared, { value: made });
   return made;
 }

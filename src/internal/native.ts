@@ -37,6 +37,9 @@ export const NativeCode = {
 export const EntryKind = { PLAIN: 0, INT: 1, STRING: 2, ALL: 255 } as const;
 export type EntryKind = (typeof EntryKind)[keyof typeof EntryKind];
 
+/** What `keyedBatch` does with a key. */
+export const KeyedChange = { SET: 0, INSERT: 1, DELETE: 2 } as const;
+
 /** Makes the error that a cold call throws or hands to its callback. `errno` is 0 and `syscall` '' where none applies. */
 export type ErrorFactory = (code: number, message: string, errno: number) => Error;
 
@@ -190,6 +193,12 @@ export interface NativeBinding {
    * they are delivered are merged into the latest.
    */
   setEventListener(handle: number, listener: ((event: NativeEvent, detail: object) => void) | null): void;
+
+  /** A number that is valid until it is returned or this thread ends; no other thread or process has the same. */
+  drawTicket(): number;
+  returnTicket(ticket: number): void;
+  /** Whether whoever drew it, in whatever thread of this process, still has it. False for anything that is no ticket. */
+  ticketIsValid(ticket: number): boolean;
 
   // Entries by address. Addresses are safe integers.
   add(handle: number, data: Uint8Array): number;

@@ -40,10 +40,15 @@ export class Slab {
 
   /** The `size` bytes at `position` as a Buffer of the caller's own. */
   take(size: number): Buffer {
+    return this.takePart(size, 0, size);
+  }
+
+  /** Bytes [from, to) of the `size` bytes at `position` as a Buffer of the caller's own. */
+  takePart(size: number, from: number, to: number): Buffer {
     const start = this.position;
-    if (size > LARGE) return copyOf(this.bytes, start, size);
+    if (size > LARGE) return copyOf(this.bytes, start + from, to - from);
     this.position = (start + size + 7) & ~7;
-    return Buffer.from(this.memory, start, size);
+    return Buffer.from(this.memory, start + from, to - from);
   }
 
   /**

@@ -38,17 +38,17 @@ export class Values<V> {
     throw codecError('encode', new TypeError(`encode() must return a Uint8Array, got ${show(bytes)}`));
   }
 
-  /** The value of the `size` bytes that native code has put at the slab's position. */
-  fromSlab(size: number): V {
+  /** The value of the `size` bytes that native code has put at the slab's position, or of [from, to) of them. */
+  fromSlab(size: number, from = 0, to = size): V {
     const { slab } = this.store;
     try {
-      if (!this.#slices) return this.#codec.decode(slab.take(size));
+      if (!this.#slices) return this.#codec.decode(slab.takePart(size, from, to));
       // Decoding may call back into a map: the bytes are held until it has ended, and are then free again, unless somebody
       // has taken bytes behind them.
       const { bytes, position } = slab;
       slab.advance(size);
       const held = slab.position;
-      const value = this.#decodeSlice(bytes, position, position + size);
+      const value = this.#decodeSlice(bytes, position + from, position + to);
       if (slab.position === held && slab.bytes === bytes) slab.position = position;
       return value;
     } catch (error) {

@@ -2,6 +2,7 @@
  * Containers: what one partition has buffered, in the order in which it came, until all of it is taken to be processed.
  * Taking leaves an empty container at once, so that filling never waits for processing (double buffering).
  */
+import { IN_MEMORY } from './places.js';
 import { compareKeys } from './routing.js';
 
 /** What was taken: `addresses[i]` is where `items[i]` is stored, if there is a file. */
@@ -24,9 +25,6 @@ export interface Container<T> {
   /** Drops the one that came first; undefined if there is none. O(1). */
   dropOldest(): Dropped | undefined;
 }
-
-/** No address: it is in memory only. */
-export const IN_MEMORY = -1;
 
 /**
  * Items in columns, so that one that needs no address, size or sorting key costs one place in one array. A column begins

@@ -11,11 +11,12 @@ import { orAbort } from '../internal/lifecycle.js';
 import { readOptions } from '../internal/options.js';
 import type { FullClock } from '../queue/clock.js';
 import { Admission } from './admission.js';
-import { type Container, IN_MEMORY } from './containers.js';
+import type { Container } from './containers.js';
 import { type DropReason, type EventName, type PartitionedEvents, publish } from './events.js';
 import type { Journal } from './journal.js';
 import { type ChangeableOptions, changeableTable, type Settings, type StopOptions, stopTable } from './options.js';
 import { type Ending, type Host, Partition } from './partition.js';
+import { IN_MEMORY } from './places.js';
 import { ProcessorCalls } from './processor.js';
 import type { LoadedProcessor } from './worker-processor.js';
 

@@ -3,11 +3,12 @@ import { codecError } from '../codec/codec.js';
 import { msgpack } from '../codec/msgpack.js';
 import { show } from '../internal/options.js';
 import { overflowError } from './admission.js';
-import { IN_MEMORY, type MapCell, MapContainer, type MapEntry } from './containers.js';
+import { type MapCell, MapContainer, type MapEntry } from './containers.js';
 import { encodeWith } from './encoding.js';
 import type { PartitionedOptions } from './options.js';
 import type { Partition } from './partition.js';
 import { PartitionedBuffer, type Parts } from './partitioned-buffer.js';
+import { IN_MEMORY } from './places.js';
 import { routingHash, sortingKey } from './routing.js';
 import { Registry, startParts } from './starting.js';
 

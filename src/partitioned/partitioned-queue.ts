@@ -3,11 +3,13 @@ import { codecError } from '../codec/codec.js';
 import { msgpack } from '../codec/msgpack.js';
 import { isSignal, show } from '../internal/options.js';
 import { overflowError } from './admission.js';
-import { IN_MEMORY, QueueContainer } from './containers.js';
-import { encodeWith } from './encoding.js';
+import { QueueContainer } from './containers.js';
+import { encodedBy, encodeWith } from './encoding.js';
+import type { Journal } from './journal.js';
 import type { PartitionedOptions } from './options.js';
 import type { Partition } from './partition.js';
 import { PartitionedBuffer, type Parts } from './partitioned-buffer.js';
+import { IN_MEMORY } from './places.js';
 import { hashAny, routingHash, sortingKey } from './routing.js';
 import { Registry, startParts } from './starting.js';
 
@@ -132,6 +134,14 @@ export class PartitionedQueue<T = unknown> extends PartitionedBuffer<T, T, Queue
     const { settings, admission } = this;
     const partitionKey = 'partitionKey' in options ? options.partitionKey : settings.partitionKey;
     const sortKey = (options.sortKey ?? settings.sortKey) as ((item: never) => unknown) | undefined;
+    const packs = this.journal?.packs;
+    if (packs !== undefined && !packs.isBusy && items.length > 0 && !admission.anyWaiting) {
+      const isBuffered =
+        items.length === 1
+          ? this.#pushOne(items[0] as T, partitionKey, sortKey)
+          : this.#pushPacked(items, partitionKey, sortKey);
+      if (isBuffered) return undefined;
+    }
     const encodes = this.journal !== undefined || settings.maxBytes !== Number.POSITIVE_INFINITY;
     const incoming = items.map((item): Incoming<T> => {
       const encoded = encodes ? encodeWith(this.#codec, item) : nothing;
@@ -160,6 +170,62 @@ export class PartitionedQueue<T = unknown> extends PartitionedBuffer<T, T, Queue
         return undefined;
       default:
         return this.#wait(incoming, options.signal);
+    }
+  }
+
+  /** Buffers an item where there is room for it, and stores it; else it does nothing and returns false. */
+  #pushOne(item: T, partitionKey: unknown, sortKey: ((item: never) => unknown) | undefined): boolean {
+    const hash = routingHash(partitionKey, item);
+    const sort = sortingKey(sortKey, item);
+    const bytes = encodedBy(this.#codec, item);
+    if (!this.admission.fits(1, bytes.length)) return false;
+    const address = (this.journal as Journal).addOne({ hash, number: this.#number, details: [sort], bytes });
+    this.#number += 1;
+    const partition = this.#partition(hash);
+    partition.container.push(item, sort, address, bytes.length);
+    this.admission.add(1, bytes.length);
+    this.filled(partition);
+    return true;
+  }
+
+  /**
+   * Buffers items, in packs in the file, where there is room for all; else it does nothing and returns false. That is the way
+   * for nearly all; those that are not accepted at once need their bytes for longer.
+   */
+  #pushPacked(items: readonly T[], partitionKey: unknown, sortKey: ((item: never) => unknown) | undefined): boolean {
+    const { admission } = this;
+    const journal = this.journal as Journal;
+    const { packs } = journal;
+    const count = items.length;
+    const hashes = new Uint32Array(count);
+    const sizes = new Float64Array(count);
+    const sorts: unknown[] | undefined = sortKey === undefined ? undefined : [];
+    let bytes = 0;
+    packs.begin();
+    try {
+      for (let i = 0; i < count; i++) {
+        const item = items[i] as T;
+        const hash = routingHash(partitionKey, item);
+        const sort = sortingKey(sortKey, item);
+        const encoded = encodedBy(this.#codec, item);
+        packs.put(hash, sort, encoded);
+        hashes[i] = hash;
+        sizes[i] = encoded.length;
+        sorts?.push(sort);
+        bytes += encoded.length;
+      }
+      if (!admission.fits(count, bytes)) return false;
+      const places = journal.addPacked(this.#number);
+      this.#number += count;
+      for (let i = 0; i < count; i++) {
+        const partition = this.#partition(hashes[i] as number);
+        partition.container.push(items[i] as T, sorts?.[i], places[i] as number, sizes[i] as number);
+        admission.add(1, sizes[i] as number);
+        this.filled(partition);
+      }
+      return true;
+    } finally {
+      packs.end();
     }
   }
 

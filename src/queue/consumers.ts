@@ -5,30 +5,31 @@
  * available earlier calls `wake`. While nobody waits there is no timer.
  */
 import { Alarm, type FullClock } from './clock.js';
-import type { Lease } from './lease.js';
+import { type HeldItem, Lease, type LeaseHolder } from './lease.js';
+import type { LeaseToken } from './queue-state.js';
 
 /** What consumers need of their queue. */
-export interface Source<V> {
-  /** The next available item, or undefined. */
-  take(): Lease<V> | undefined;
+export interface Source {
   /** When something may be available next, as the clock has it; Infinity: not before a change. */
   nextChange(): number;
   now(): number;
 }
 
-interface Waiting<V> {
-  resolve(lease: Lease<V> | undefined): void;
+interface Waiting {
+  /** Hands over the next available item; false if there is none. Throws where it cannot be taken. */
+  take(): boolean;
+  end(): void;
   reject(error: unknown): void;
   cleanUp(): void;
 }
 
-export class Consumers<V> {
-  readonly #source: Source<V>;
+export class Consumers {
+  readonly #source: Source;
   readonly #alarm: Alarm;
-  readonly #waiting: Waiting<V>[] = [];
+  readonly #waiting: Waiting[] = [];
   #closed = false;
 
-  constructor(source: Source<V>, clock: FullClock) {
+  constructor(source: Source, clock: FullClock) {
     this.#source = source;
     this.#alarm = new Alarm(clock, () => this.wake());
   }
@@ -38,8 +39,8 @@ export class Consumers<V> {
     return this.#waiting.length > 0;
   }
 
-  /** The next item, as soon as there is one; undefined when the queue is closed. */
-  next(signal: AbortSignal | undefined): Promise<Lease<V> | undefined> {
+  /** What `take` makes of the next item, as soon as it makes anything of one; undefined when the queue is closed. */
+  next<T extends object>(signal: AbortSignal | undefined, take: () => T | undefined): Promise<T | undefined> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) {
         reject(signal.reason);
@@ -54,8 +55,16 @@ export class Consumers<V> {
         this.#arm();
         reject(signal?.reason);
       };
-      const cleanUp = (): void => signal?.removeEventListener('abort', onAbort);
-      const waiting: Waiting<V> = { resolve, reject, cleanUp };
+      const waiting: Waiting = {
+        take() {
+          const item = take();
+          if (item !== undefined) resolve(item);
+          return item !== undefined;
+        },
+        end: () => resolve(undefined),
+        reject,
+        cleanUp: () => signal?.removeEventListener('abort', onAbort),
+      };
       signal?.addEventListener('abort', onAbort, { once: true });
       this.#waiting.push(waiting);
       this.wake();
@@ -65,18 +74,14 @@ export class Consumers<V> {
   /** Gives what is available to those who wait, and sets the timer for the others. */
   wake(): void {
     while (this.#waiting.length > 0) {
-      let lease: Lease<V> | undefined;
-      let failure: { error: unknown } | undefined;
+      const waiting = this.#waiting[0] as Waiting;
       try {
-        lease = this.#source.take();
+        if (!waiting.take()) break;
       } catch (error) {
-        failure = { error };
+        waiting.reject(error);
       }
-      if (failure === undefined && lease === undefined) break;
-      const waiting = this.#waiting.shift() as Waiting<V>;
+      this.#waiting.shift();
       waiting.cleanUp();
-      if (failure === undefined) waiting.resolve(lease);
-      else waiting.reject(failure.error);
     }
     this.#arm();
   }
@@ -87,7 +92,7 @@ export class Consumers<V> {
     this.#alarm.stop();
     for (const waiting of this.#waiting.splice(0)) {
       waiting.cleanUp();
-      waiting.resolve(undefined);
+      waiting.end();
     }
   }
 
@@ -97,40 +102,45 @@ export class Consumers<V> {
   }
 }
 
+/** What a loop needs of its queue. */
+export interface LoopSource<V> {
+  readonly isOpen: boolean;
+  /** Acknowledges items, and waits for another one; undefined when the queue is closed. */
+  next(done: LeaseToken[], signal: AbortSignal | undefined): Promise<HeldItem<V> | undefined>;
+}
+
 /**
  * One loop over a queue. Asking for the next item acknowledges the one before; leaving the loop early gives it back, since
  * nobody can say whether it was done with (`item.ack()` does).
  */
 export class ItemIterator<V> implements AsyncIterableIterator<Lease<V>> {
-  readonly #next: () => Promise<Lease<V> | undefined>;
-  readonly #isOpen: () => boolean;
+  readonly #source: LoopSource<V>;
+  readonly #holder: LeaseHolder;
+  readonly #signal: AbortSignal | undefined;
   /** Given out and not settled; one, unless `next` is called several times at once. */
-  #current: Lease<V>[] = [];
+  #current: LeaseToken[] = [];
   #ended = false;
 
-  constructor(next: () => Promise<Lease<V> | undefined>, isOpen: () => boolean) {
-    this.#next = next;
-    this.#isOpen = isOpen;
+  constructor(source: LoopSource<V>, holder: LeaseHolder, signal: AbortSignal | undefined) {
+    this.#source = source;
+    this.#holder = holder;
+    this.#signal = signal;
   }
 
   async next(): Promise<IteratorResult<Lease<V>, undefined>> {
-    for (const done of this.#current.splice(0)) if (this.#isOpen()) done.ack();
-    const lease = this.#ended ? undefined : await this.#next();
-    if (lease === undefined) {
-      this.#ended = true;
-      return { done: true, value: undefined };
-    }
-    if (this.#ended) {
-      lease.nack(); // the loop was left while it waited
-      return { done: true, value: undefined };
-    }
-    this.#current.push(lease);
-    return { done: false, value: lease };
+    if (this.#ended) return this.return();
+    const item = this.#source.isOpen ? await this.#source.next(this.#current.splice(0), this.#signal) : undefined;
+    if (item === undefined) this.#ended = true;
+    else if (!this.#ended) {
+      this.#current.push(item.token);
+      return { done: false, value: new Lease<V>(this.#holder, item) };
+    } else this.#holder.giveBack(item.token, undefined); // the loop was left while it waited
+    return { done: true, value: undefined };
   }
 
   async return(): Promise<IteratorResult<Lease<V>, undefined>> {
     this.#ended = true;
-    for (const left of this.#current.splice(0)) if (this.#isOpen()) left.nack();
+    for (const left of this.#current.splice(0)) if (this.#source.isOpen) this.#holder.giveBack(left, undefined);
     return { done: true, value: undefined };
   }
 

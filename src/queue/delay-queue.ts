@@ -7,17 +7,12 @@
  * - An item that is out belongs to one holder; it is nobody else's until its lease has ended.
  * - The time of the queue never goes back: a clock that was set back goes on from the latest time seen.
  */
-import { CompactableBuffer, storeOf } from '../buffer/compactable-buffer.js';
+import { CompactableBuffer } from '../buffer/compactable-buffer.js';
 import { claimKind } from '../buffer/file-kind.js';
 import type { WaitOptions } from '../buffer/options.js';
 import type { RecoveryReport } from '../buffer/reports.js';
-import { claimForThread, releaseThread } from '../buffer/thread-claim.js';
-import type { Codec } from '../codec/codec.js';
-import { msgpack } from '../codec/msgpack.js';
-import type { Store } from '../internal/lifecycle.js';
 import { checkNumber, readOptions } from '../internal/options.js';
-import { Consumers, ItemIterator } from './consumers.js';
-import { ItemValues } from './item-values.js';
+import { ItemIterator } from './consumers.js';
 import { Lease, type LeaseHolder, type QueueEntry } from './lease.js';
 import {
   type ConsumeOptions,
@@ -26,23 +21,16 @@ import {
   delayQueueTable,
   type LeaseOptions,
   leaseTable,
-  type NackOptions,
   nackTable,
   type QueueItem,
 } from './options.js';
-import { Counter, emptyIndex, NONE, QueueIndex, State } from './queue-index.js';
-import { QueueState, type QueueStats } from './queue-state.js';
-import { QueueTime } from './queue-time.js';
-import { hashOf } from './record.js';
-import { checkItem, checkKey, Storing } from './storing.js';
+import type { QueueSide } from './queue-side.js';
+import type { QueueStats } from './queue-state.js';
+import { Seat } from './shared/seat.js';
+import { checkItem, checkKey } from './storing.js';
 
 const internal = Symbol('internal');
 const KIND = 'DelayQueue 1';
-const NEVER = Number.POSITIVE_INFINITY;
-const CAPACITY = 1024;
-
-/** The options as the queue uses them. */
-type Settings = ReturnType<typeof readOptions<typeof delayQueueTable>> & { delay: number };
 
 /**
  * A persistent queue of items that become available some time after their key was first stored, oldest due first. A store
@@ -64,32 +52,31 @@ type Settings = ReturnType<typeof readOptions<typeof delayQueueTable>> & { delay
 export class DelayQueue<V = unknown> implements AsyncIterable<Lease<V>> {
   /** The buffer underneath. Closing the queue closes it. Its entries are the queue's own: do not write to it. */
   readonly buffer: CompactableBuffer;
-  readonly #store: Store;
-  readonly #state: QueueState;
-  readonly #values: ItemValues<V>;
-  readonly #storing: Storing<V>;
-  readonly #time: QueueTime;
-  readonly #settings: Settings;
-  readonly #consumers: Consumers<V>;
+  readonly #seat: Seat<V>;
 
   /**
    * Opens a file as a queue, or creates it; ':memory:' stands for no file. Every waiting item, every open lease and every
    * remembered unique id is there again; items that a loop (`for await`) had not acknowledged come back at once.
    *
-   * Rejects with MMCB_NOT_MMCB for a file of something else, and as {@link CompactableBuffer.open} does. A queue cannot be
+   * Several threads of a process may open the same file. The first to come has the index, and its options are in force; the
+   * others ask it, and one of them takes its place when it closes the queue or ends. See docs/queues.md.
+   *
+   * Rejects with MMCB_NOT_MMCB for a file of something else, MMCB_LOCKED where this thread has the file open, MMCB_NO_ANSWER
+   * where the thread that has the index does not answer, and as {@link CompactableBuffer.open} does. A queue cannot be
    * opened with `readOnly` (TypeError).
    */
   static async open<V = unknown>(path: string, options: DelayQueueOptions<V>): Promise<DelayQueue<V>> {
     const owner = 'DelayQueue.open';
     const settings = readOptions(delayQueueTable, options, owner);
-    if (settings.delay === undefined) throw new TypeError(`option 'delay' of ${owner} is required`);
+    const { delay: common } = settings;
+    if (common === undefined) throw new TypeError(`option 'delay' of ${owner} is required`);
     if (settings.readOnly) throw new TypeError(`option 'readOnly' of ${owner} must be false: consuming a queue writes`);
-    const { delay, maxKeys, ttl, dedupeFor, timer, maxWait, merge, codec, clock, ...rest } = options;
+    const { delay, maxKeys, ttl, dedupeFor, timer, maxWait, merge, codec, clock, answerTimeout, ...rest } = options;
     const buffer = await CompactableBuffer.open(path, rest);
     try {
       claimKind(buffer, KIND);
-      claimForThread(buffer);
-      return new DelayQueue<V>(internal, buffer, settings as Settings);
+      const seat = await Seat.take<V>(buffer, { ...settings, delay: common });
+      return new DelayQueue<V>(internal, buffer, seat);
     } catch (error) {
       await buffer.close();
       throw error;
@@ -97,26 +84,14 @@ export class DelayQueue<V = unknown> implements AsyncIterable<Lease<V>> {
   }
 
   /** Not for use: see `open`. */
-  constructor(token: symbol, buffer: CompactableBuffer, settings: Settings) {
+  constructor(token: symbol, buffer: CompactableBuffer, seat: Seat<V>) {
     if (token !== internal) throw new TypeError('use DelayQueue.open() instead of new');
-    const store = storeOf(buffer);
     this.buffer = buffer;
-    this.#store = store;
-    this.#settings = settings;
-    const codec = (settings.codec as Codec<V> | undefined) ?? msgpack<V>();
-    this.#values = new ItemValues(store, codec, settings.merge as ((previous: V, next: V) => V) | undefined);
-    this.#state = new QueueState(store, new QueueIndex(emptyIndex(CAPACITY)), settings);
-    this.#storing = new Storing(this.#state, this.#values, settings);
-    this.#time = new QueueTime(settings.clock, this.#state.index);
-    this.#state.load(this.#time.now());
-    this.#consumers = new Consumers<V>(
-      {
-        take: () => this.#take(),
-        nextChange: () => this.#state.nextChange,
-        now: () => this.#time.now(),
-      },
-      settings.clock,
-    );
+    this.#seat = seat;
+  }
+
+  get #side(): QueueSide<V> {
+    return this.#seat.side;
   }
 
   // ---- Storing ----
@@ -132,10 +107,7 @@ export class DelayQueue<V = unknown> implements AsyncIterable<Lease<V>> {
    */
   store(item: QueueItem<V>): boolean {
     checkItem(item);
-    const now = this.#enter();
-    if (!this.#storing.store(item, now)) return false;
-    this.#changed();
-    return true;
+    return this.#side.store(item);
   }
 
   // ---- Handing out ----
@@ -149,22 +121,7 @@ export class DelayQueue<V = unknown> implements AsyncIterable<Lease<V>> {
    */
   retrieve(limit: number): QueueEntry<V>[] {
     checkLimit(limit);
-    const entries: QueueEntry<V>[] = [];
-    const now = this.#enter();
-    const until = this.#availableUntil(now);
-    try {
-      for (let slot = this.#available(until); slot !== NONE && entries.length < limit; slot = this.#available(until)) {
-        const record = this.#state.read(slot);
-        const entry = { key: record.key, value: this.#values.decode(record.value), updates: record.updates };
-        this.#state.finish(slot, record, now);
-        entries.push(entry);
-      }
-    } catch (error) {
-      if (entries.length === 0) throw error;
-    }
-    this.#state.counters.retrieved += entries.length;
-    if (entries.length > 0) this.#changed();
-    return entries;
+    return this.#side.retrieve(limit);
   }
 
   /**
@@ -174,58 +131,17 @@ export class DelayQueue<V = unknown> implements AsyncIterable<Lease<V>> {
   lease(limit: number, options?: LeaseOptions): Lease<V>[] {
     const { timeout } = options === undefined ? { timeout: 30_000 } : readOptions(leaseTable, options, 'lease');
     checkLimit(limit);
-    const leases: Lease<V>[] = [];
-    const now = this.#enter();
-    const until = this.#availableUntil(now);
-    try {
-      for (let slot = this.#available(until); slot !== NONE && leases.length < limit; slot = this.#available(until)) {
-        leases.push(this.#lease(slot, now, now + timeout, false));
-      }
-    } catch (error) {
-      if (leases.length === 0) throw error;
-    }
-    if (leases.length > 0) this.#changed();
-    return leases;
+    const holder = this.#holder;
+    return this.#side.lease(limit, timeout).map((item) => new Lease<V>(holder, item));
   }
 
-  #lease(slot: number, now: number, deadline: number, byIteration: boolean): Lease<V> {
-    const record = this.#state.read(slot);
-    const { key, updates } = record;
-    const value = this.#values.decode(record.value); // first: what cannot be decoded stays where it is
-    return new Lease<V>(this, this.#state.lease(slot, record, now, deadline, byIteration), key, value, updates);
-  }
-
-  /** Up to which due time items are available. */
-  #availableUntil(now: number): number {
-    return this.#state.size >= this.#settings.maxKeys ? NEVER : now;
-  }
-
-  #available(until: number): number {
-    const { ready, dues } = this.#state.index;
-    return ready.size > 0 && (dues[ready.top] as number) <= until ? ready.top : NONE;
-  }
-
-  /** @internal For leases. */
-  acknowledge(token: Parameters<LeaseHolder['acknowledge']>[0]): boolean {
-    const now = this.#enter();
-    const record = this.#state.leased(token);
-    if (record === undefined) return false;
-    this.#state.finish(token.slot, record, now);
-    this.#state.counters.acknowledged += 1;
-    this.#changed();
-    return true;
-  }
-
-  /** @internal For leases. */
-  giveBack(token: Parameters<LeaseHolder['giveBack']>[0], options: NackOptions | undefined): boolean {
-    const { delay } = readOptions(nackTable, options, 'nack');
-    const now = this.#enter();
-    const record = this.#state.leased(token);
-    if (record === undefined) return false;
-    this.#state.giveBack(token.slot, record, now, delay === undefined ? undefined : now + delay);
-    this.#changed();
-    return true;
-  }
+  readonly #holder: LeaseHolder = {
+    acknowledge: (token) => this.#side.acknowledge(token),
+    giveBack: (token, options) => {
+      const { delay } = readOptions(nackTable, options, 'nack');
+      return this.#side.giveBack(token, delay);
+    },
+  };
 
   // ---- Consuming ----
 
@@ -241,70 +157,35 @@ export class DelayQueue<V = unknown> implements AsyncIterable<Lease<V>> {
   /** The same, with a signal that ends the waiting: `next` then rejects with its reason. */
   consume(options?: ConsumeOptions): AsyncIterableIterator<Lease<V>> {
     const { signal } = readOptions(consumeTable, options, 'consume');
-    this.#store.assertOpen();
-    return new ItemIterator<V>(
-      () => this.#consumers.next(signal),
-      () => this.#store.status === 'open',
-    );
-  }
-
-  /** The next item for a consumer. */
-  #take(): Lease<V> | undefined {
-    const now = this.#enter();
-    const slot = this.#available(this.#availableUntil(now));
-    return slot === NONE ? undefined : this.#lease(slot, now, NEVER, true);
-  }
-
-  #changed(): void {
-    if (this.#consumers.any) this.#consumers.wake();
+    this.#seat.assertOpen();
+    return new ItemIterator<V>(this.#seat, this.#holder, signal);
   }
 
   // ---- Looking ----
 
   /** Keys that wait or are in flight. */
   get size(): number {
-    this.#enter();
-    return this.#state.size;
+    return this.#side.size();
   }
 
   /** When the item that is due next is, or was, due: milliseconds since 1970 by the queue's clock; undefined if none waits. */
   get nextDue(): number | undefined {
-    this.#enter();
-    const { ready, dues } = this.#state.index;
-    return ready.size === 0 ? undefined : this.#time.byClock(dues[ready.top] as number);
+    return this.#side.nextDue();
   }
 
   /** Whether a key waits or is in flight. */
   has(key: string): boolean {
-    checkKey(key);
-    this.#enter();
-    const slot = this.#state.find(key, hashOf(key));
-    return slot !== NONE && this.#state.index.states[slot] !== State.REMEMBERED;
+    return this.#side.has(checkKey(key));
   }
 
   /** Removes a key with all that is known of it, its unique id too; a lease of it ends. False if there was nothing. */
   delete(key: string): boolean {
-    checkKey(key);
-    this.#enter();
-    const slot = this.#state.find(key, hashOf(key));
-    if (slot === NONE) return false;
-    this.#state.remove(slot);
-    this.#changed();
-    return true;
+    return this.#side.delete(checkKey(key));
   }
 
-  /** Counters, as of now. */
+  /** Counters, as of now: those of what happened are since the thread that has the index opened the queue. */
   stats(): QueueStats {
-    this.#enter();
-    const { counters, index } = this.#state;
-    return {
-      ...counters,
-      waiting: index.ready.size,
-      inFlight: index.counters[Counter.LEASED] as number,
-      remembered: index.counters[Counter.REMEMBERED] as number,
-      indexBytes: index.bytes,
-      buffer: this.buffer.stats(),
-    };
+    return { ...this.#side.counts(), buffer: this.buffer.stats() };
   }
 
   /** What opening found; see {@link CompactableBuffer.recovery}. */
@@ -322,27 +203,13 @@ export class DelayQueue<V = unknown> implements AsyncIterable<Lease<V>> {
    * and closes. May be called any number of times; see {@link CompactableBuffer.close}.
    */
   close(options?: WaitOptions): Promise<void> {
-    if (this.#store.status === 'open') {
-      this.#consumers.close();
-      releaseThread(this.buffer);
-    }
+    this.#seat.leave();
     return this.buffer.close(options);
   }
 
   /** `close()`, at the end of an `await using` block. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  // ---- Entering ----
-
-  /** Begins every call: nobody else is at the state, and it is as of the time returned. */
-  #enter(): number {
-    this.#store.assertOpen();
-    this.#values.assertIdle();
-    const now = this.#values.call(() => this.#time.now());
-    this.#state.settle(now);
-    return now;
   }
 }
 

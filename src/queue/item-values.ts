@@ -6,6 +6,16 @@ import type { Codec } from '../codec/codec.js';
 import { callbackError } from '../errors.js';
 import type { Store } from '../internal/lifecycle.js';
 import { Values } from '../map/values.js';
+import type { StoredRecord } from './record.js';
+
+/** A value that has been encoded already, in another thread. */
+export class Encoded {
+  readonly bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+}
 
 export class ItemValues<V> {
   readonly #values: Values<V>;
@@ -20,6 +30,11 @@ export class ItemValues<V> {
   /** Whether the value before is needed for storing another. */
   get merges(): boolean {
     return this.#merge !== undefined;
+  }
+
+  /** Whether one of the program's functions is at work. */
+  get busy(): boolean {
+    return this.#busy;
   }
 
   /** Throws where one of the program's functions calls back. */
@@ -37,7 +52,8 @@ export class ItemValues<V> {
     }
   }
 
-  encode(value: V): Uint8Array {
+  encode(value: V | Encoded): Uint8Array {
+    if (value instanceof Encoded) return value.bytes;
     this.#busy = true;
     try {
       return this.#values.encode(value);
@@ -56,14 +72,27 @@ export class ItemValues<V> {
     }
   }
 
+  /** The value of a record that was read just now; one that was only peeked at lies at the slab's position. */
+  decodeRecord(record: StoredRecord): V {
+    this.#busy = true;
+    try {
+      const { slab } = this.#values.store;
+      if (record.bytes !== slab.bytes) return this.#values.fromOwn(record.value);
+      return this.#values.fromSlab(record.size, record.valueStart - slab.position, record.valueEnd - slab.position);
+    } finally {
+      this.#busy = false;
+    }
+  }
+
   /** What is to be stored where there was a value before: the new one, or what `merge` makes of both. */
-  merged(previous: () => Uint8Array, next: V): Uint8Array {
+  merged(previous: () => Uint8Array, next: V | Encoded): Uint8Array {
     const merge = this.#merge;
     if (merge === undefined) return this.encode(next);
     const before = this.decode(previous());
+    const after = next instanceof Encoded ? this.decode(next.bytes) : next;
     let value: V;
     try {
-      value = this.call(() => merge(before, next));
+      value = this.call(() => merge(before, after));
     } catch (error) {
       throw callbackError('merge', error);
     }

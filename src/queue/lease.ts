@@ -10,6 +10,13 @@ export interface QueueEntry<V> {
   readonly updates: number;
 }
 
+/** An item that is out, with its value as V. */
+export interface HeldItem<V> {
+  readonly token: LeaseToken;
+  readonly value: V;
+  readonly updates: number;
+}
+
 /** What a lease asks of its queue. */
 export interface LeaseHolder {
   acknowledge(token: LeaseToken): boolean;
@@ -27,10 +34,10 @@ export class Lease<V> implements QueueEntry<V> {
   readonly #token: LeaseToken;
 
   /** Not for use: see `DelayQueue.lease`. */
-  constructor(holder: LeaseHolder, token: LeaseToken, key: string, value: V, updates: number) {
+  constructor(holder: LeaseHolder, { token, value, updates }: HeldItem<V>) {
     this.#holder = holder;
     this.#token = token;
-    this.key = key;
+    this.key = token.key;
     this.value = value;
     this.updates = updates;
     this.attempt = token.attempt;

@@ -27,6 +27,11 @@ export interface DelayQueueOptions<V> extends BufferOptions {
   codec?: Codec<V> | undefined;
   /** Where time comes from: a function, or an object with `now` and perhaps timers. @default the system's */
   clock?: Clock | (() => number) | undefined;
+  /**
+   * Where another thread has the queue open: milliseconds that a call waits for its answer. 1 to 2,147,483,647.
+   * @default 5000
+   */
+  answerTimeout?: number | undefined;
 }
 
 /** Longest time span and latest time: those of Date, in milliseconds. */
@@ -62,6 +67,7 @@ export const delayQueueTable = {
   merge: callback<(previous: unknown, next: unknown) => unknown>(),
   codec: objectWith<Codec<unknown>>('encode', 'decode'),
   clock: clockRule,
+  answerTimeout: integer(5000, 1, 2 ** 31 - 1, 'milliseconds'),
 };
 
 /** What `store` takes. */

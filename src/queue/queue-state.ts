@@ -24,15 +24,17 @@ export interface StateOptions {
   readonly dedupeFor: number;
 }
 
-/** What stands for one time that an item was handed out. */
+/** What stands for one time that an item was handed out, in every thread and beyond a change of the one that has the index. */
 export interface LeaseToken {
-  readonly slot: number;
+  readonly key: string;
   readonly address: number;
   readonly order: number;
   readonly attempt: number;
+  /** Where the index has it; only a hint. */
+  slot: number;
 }
 
-/** What has happened since the queue was opened, by this thread. */
+/** What has happened. */
 export interface QueueCounters {
   stored: number;
   coalesced: number;
@@ -44,8 +46,8 @@ export interface QueueCounters {
   returned: number;
 }
 
-/** Counters of a queue; those of what happened are since it was opened, in this thread. */
-export interface QueueStats extends QueueCounters {
+/** Counters of the index, and of what has happened since the thread that has it opened the queue. */
+export interface QueueCounts extends QueueCounters {
   /** Items that wait, due or not. */
   waiting: number;
   /** Items that are out. */
@@ -54,6 +56,10 @@ export interface QueueStats extends QueueCounters {
   remembered: number;
   /** Bytes of memory that the index takes. */
   indexBytes: number;
+}
+
+/** All counters of a queue. */
+export interface QueueStats extends QueueCounts {
   buffer: BufferStats;
 }
 
@@ -73,6 +79,8 @@ export class QueueState {
   readonly #store: Store;
   readonly #options: StateOptions;
   readonly #writer = new RecordWriter();
+  /** Bytes of the record that `find` has found, at the slab's position; 0 where it does not fit there. */
+  #found = 0;
 
   constructor(store: Store, index: QueueIndex, options: StateOptions) {
     this.#store = store;
@@ -97,8 +105,8 @@ export class QueueState {
   // ---- Opening ----
 
   /**
-   * Fills an empty index from the file. Items that were taken by iteration come back at once, since nobody is iterating
-   * yet. A record from the future was written before the clock was set back: its times are moved back as far, so that
+   * Fills an empty index from the file. Items that were taken by iteration come back at once, unless their holder, in
+   * another thread, is there still. A record from the future was written before the clock was set back: its times are moved back as far, so that
    * nothing waits longer than it was to wait when it was written. O(records).
    */
   load(now: number): void {
@@ -110,7 +118,7 @@ export class QueueState {
         record.shift(now - record.touched);
         this.#check(this.#store.native.update(this.#store.handle, cursor.address, record.rewritten()));
       }
-      if (record.state === State.LEASED && record.byIteration) record.state = State.WAITING;
+      if (record.state === State.LEASED && record.byIteration && !this.#isHeld(record)) record.state = State.WAITING;
       index.reserve();
       const slot = index.add(hashOf(record.key), cursor.address);
       const { counters } = index;
@@ -130,8 +138,14 @@ export class QueueState {
       const size = native.read(handle, address, slab.position);
       if (size < 0) throw this.#store.failure(size);
       if (slab.position + size <= slab.bytes.length) {
-        if (isOfKey(slab.bytes, slab.position, key)) return slot;
-      } else if (isOfKey(this.read(slot).bytes, 0, key)) return slot;
+        if (isOfKey(slab.bytes, slab.position, key)) {
+          this.#found = size;
+          return slot;
+        }
+      } else if (isOfKey(this.read(slot).bytes, 0, key)) {
+        this.#found = 0;
+        return slot;
+      }
     }
     return NONE;
   }
@@ -143,15 +157,19 @@ export class QueueState {
     return new StoredRecord(bytes);
   }
 
-  /**
-   * The record of a slot whose numbers, and nothing else, may be used once anything else has been called: its bytes may lie
-   * where the next ones are read to.
-   */
+  /** The record of a slot, in bytes that are its own until anything else is read: they lie at the slab's position. */
   peek(slot: number): StoredRecord {
     const { native, handle, slab } = this.#store;
     const size = native.read(handle, this.index.addresses[slot] as number, slab.position);
     if (size < 0 || slab.position + size > slab.bytes.length) return this.read(slot);
     return new StoredRecord(slab.bytes, slab.position, slab.position + size);
+  }
+
+  /** The same for the slot that `find` has returned just now. */
+  peekFound(slot: number): StoredRecord {
+    const { slab } = this.#store;
+    if (this.#found === 0) return this.read(slot);
+    return new StoredRecord(slab.bytes, slab.position, slab.position + this.#found);
   }
 
   // ---- Storing ----
@@ -180,7 +198,10 @@ export class QueueState {
 
   // ---- Handing out ----
 
-  /** Writes down that the item in `slot` is out until `deadline`. */
+  /**
+   * Writes down that the item in `slot` is out: until `deadline`, or by iteration, for as long as the holder of a ticket is
+   * there.
+   */
   lease(slot: number, record: StoredRecord, now: number, deadline: number, byIteration: boolean): LeaseToken {
     record.state = State.LEASED;
     record.touched = now;
@@ -191,18 +212,37 @@ export class QueueState {
     this.#set(slot, record);
     this.counters.leased += 1;
     const address = this.index.addresses[slot] as number;
-    return { slot, address, order: record.order, attempt: record.attempts };
+    return { key: record.key, address, order: record.order, attempt: record.attempts, slot };
   }
 
-  /** The record of an item that is still out for this lease; undefined once it has come back, or its key has gone on. */
+  /**
+   * The record of an item that is still out for this lease, `token.slot` then being its slot; undefined once it has come
+   * back, or its key has gone on.
+   */
   leased(token: LeaseToken): StoredRecord | undefined {
-    const { states, addresses, orders } = this.index;
-    const { slot } = token;
-    if (states[slot] !== State.LEASED || addresses[slot] !== token.address || orders[slot] !== token.order) {
-      return undefined;
+    if (!this.#isOut(token.slot, token)) {
+      token.slot = this.find(token.key, hashOf(token.key));
+      if (token.slot === NONE || !this.#isOut(token.slot, token)) return undefined;
     }
-    const record = this.read(slot);
+    const record = this.read(token.slot);
     return record.attempts === token.attempt ? record : undefined;
+  }
+
+  #isOut(slot: number, token: LeaseToken): boolean {
+    const { states, addresses, orders } = this.index;
+    return states[slot] === State.LEASED && addresses[slot] === token.address && orders[slot] === token.order;
+  }
+
+  /** The slots of what is held by iteration; not for what happens often: it looks at all. O(slots). */
+  *held(): Generator<{ slot: number; record: StoredRecord }> {
+    const { states, times } = this.index;
+    for (let slot = 0; slot < states.length; slot++) {
+      if (states[slot] === State.LEASED && times[slot] === NEVER) yield { slot, record: this.read(slot) };
+    }
+  }
+
+  #isHeld(record: StoredRecord): boolean {
+    return this.#store.native.ticketIsValid(record.deadline);
   }
 
   /** Puts an item that was out back among those that wait. */
@@ -278,7 +318,7 @@ export class QueueState {
   #set(slot: number, head: RecordHead): void {
     const { ttl, dedupeFor } = this.#options;
     let time = NEVER;
-    if (head.state === State.LEASED) time = head.deadline;
+    if (head.state === State.LEASED) time = head.byIteration ? NEVER : head.deadline;
     else if (head.state === State.REMEMBERED) time = head.idStored + dedupeFor;
     else if (head.attempts === 0) time = head.stored + ttl;
     this.index.set(slot, head.state, head.due, head.order, time);

@@ -1,7 +1,7 @@
 /** Storing: what becomes of a store, given what is known of its key. */
 import { MmcbError } from '../errors.js';
 import { show } from '../internal/options.js';
-import type { ItemValues } from './item-values.js';
+import type { Encoded, ItemValues } from './item-values.js';
 import { checkSpan, type QueueItem } from './options.js';
 import { NONE, State } from './queue-index.js';
 import type { QueueState } from './queue-state.js';
@@ -28,7 +28,7 @@ export class Storing<V> {
   }
 
   /** Stores an item that was checked; false if it is a duplicate. Throws with nothing changed. */
-  store(item: QueueItem<V>, now: number): boolean {
+  store(item: QueueItem<V | Encoded>, now: number): boolean {
     const { key, uniqueId } = item;
     const state = this.#state;
     const { counters } = state;
@@ -41,7 +41,7 @@ export class Storing<V> {
       counters.stored += 1;
       return true;
     }
-    let record = state.peek(slot);
+    let record = state.peekFound(slot);
     if (uniqueId !== undefined && record.id === uniqueId && now - record.idStored < this.#options.dedupeFor) {
       counters.duplicates += 1;
       return false;
@@ -64,7 +64,7 @@ export class Storing<V> {
   }
 
   /** A store for a key that waits. */
-  #coalesce(slot: number, record: StoredRecord, item: QueueItem<V>, now: number): void {
+  #coalesce(slot: number, record: StoredRecord, item: QueueItem<V | Encoded>, now: number): void {
     const bytes = this.#values.merged(() => record.value, item.value);
     const due = this.#laterDue(record, item, now);
     const head = newHead(now, due, due === record.due ? record.order : this.#state.newOrder());
@@ -76,7 +76,7 @@ export class Storing<V> {
   }
 
   /** A store for a key in flight, or one that has come back with an update held behind it. */
-  #hold(slot: number, record: StoredRecord, current: number, item: QueueItem<V>, now: number): void {
+  #hold(slot: number, record: StoredRecord, current: number, item: QueueItem<V | Encoded>, now: number): void {
     const before = record.held;
     const held: Held = {
       due: before === undefined ? this.#due(item, now) : this.#laterDue(before, item, now),
@@ -95,11 +95,11 @@ export class Storing<V> {
     if (before !== undefined) this.#state.counters.coalesced += 1;
   }
 
-  #due(item: QueueItem<V>, now: number): number {
+  #due(item: QueueItem<unknown>, now: number): number {
     return now + (item.delay ?? this.#options.delay);
   }
 
-  #laterDue(before: { due: number; first: number }, item: QueueItem<V>, now: number): number {
+  #laterDue(before: { due: number; first: number }, item: QueueItem<V | Encoded>, now: number): number {
     if (this.#options.timer === 'first') return before.due;
     return Math.min(this.#due(item, now), before.first + this.#options.maxWait);
   }

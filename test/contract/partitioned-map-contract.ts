@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type MapEntry, PartitionedMap, type PartitionedMapOptions } from '../../src/index.js';
 import { errorOf, expectCode } from '../support/expect.js';
 import { ManualClock } from '../support/manual-clock.js';
-import type { Home } from './partitioned-contract.js';
+import type { Home } from './partitioned-queue/subject.js';
 
 type Entry = MapEntry<string, unknown>;
 const entry = (key: string, value: unknown, version: number | bigint = 0, updates = 0): Entry => ({

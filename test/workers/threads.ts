@@ -6,24 +6,26 @@ import { Worker } from 'node:worker_threads';
 import type { BufferOptions } from '../../src/index.js';
 
 interface Answer {
-  id: number;
+  /** Of what was asked; undefined: told unasked. */
+  id: number | undefined;
   result?: unknown;
-  error?: { code: string; message: string };
+  error?: { name: string; code: string; message: string; cause?: unknown };
 }
 
-/** A thread with a buffer open (worker.mjs). */
+/** A thread with a buffer open (worker.mjs), or something else with another program. */
 export class Thread {
   readonly worker: Worker;
   readonly #waiting = new Map<number, { resolve: (result: unknown) => void; reject: (error: Error) => void }>();
   #id = 0;
 
-  constructor(file: string, options: BufferOptions) {
-    this.worker = new Worker(new URL('./worker.mjs', import.meta.url), { workerData: { file, options } });
+  constructor(file: string, options: object, program = 'worker.mjs') {
+    this.worker = new Worker(new URL(`./${program}`, import.meta.url), { workerData: { file, options } });
     this.worker.on('message', ({ id, result, error }: Answer) => {
+      if (id === undefined) return;
       const waiting = this.#waiting.get(id);
       this.#waiting.delete(id);
       if (error === undefined) waiting?.resolve(result);
-      else waiting?.reject(Object.assign(new Error(error.message), { code: error.code }));
+      else waiting?.reject(Object.assign(new Error(error.message), error));
     });
     const fail = (error: Error): void => {
       for (const { reject } of this.#waiting.values()) reject(error);

@@ -1,5 +1,5 @@
 /** Where the suites of partitioned buffers run. */
-import type { Home } from '../../contract/partitioned-contract.js';
+import type { Home } from '../../contract/partitioned-queue/subject.js';
 import { backends } from '../../support/backends.js';
 
 export const homes: readonly Home[] = [

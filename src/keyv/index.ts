@@ -1,0 +1,2 @@
+/** mmcb/keyv: a store for Keyv in a file. */
+export { KeyvMmcb, type KeyvMmcbOptions } from './keyv-mmcb.js';

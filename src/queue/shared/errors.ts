@@ -1,0 +1,34 @@
+/** Errors on their way from one thread to another: with their code, and with their cause where that can be cloned. */
+import { MmcbError, type MmcbErrorCode } from '../../errors.js';
+
+interface PackedError {
+  readonly kind: 'mmcb' | 'type' | 'range' | 'other';
+  readonly code: MmcbErrorCode | undefined;
+  readonly message: string;
+  readonly cause?: unknown;
+}
+
+export function packError(error: unknown): PackedError {
+  const cause = error instanceof Error && 'cause' in error ? { cause: cloneable(error.cause) } : {};
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof MmcbError) return { kind: 'mmcb', code: error.code, message, ...cause };
+  const kind = error instanceof TypeError ? 'type' : error instanceof RangeError ? 'range' : 'other';
+  return { kind, code: undefined, message, ...cause };
+}
+
+export function unpackError(packed: unknown): Error {
+  const { kind, code, message, ...options } = packed as PackedError;
+  if (kind === 'mmcb') return new MmcbError(code as MmcbErrorCode, message, options);
+  const classes = { type: TypeError, range: RangeError, other: Error };
+  return new classes[kind](message, options);
+}
+
+/** The same, or what can be said of it. */
+function cloneable(cause: unknown): unknown {
+  try {
+    structuredClone(cause);
+    return cause;
+  } catch {
+    return new Error(String(cause));
+  }
+}

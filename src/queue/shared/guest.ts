@@ -1,0 +1,397 @@
+/**
+ * Guest: a queue in a thread that asks another one, its host. When the host is gone, whoever first finds the file free is
+ * the next one; what is under way goes on there.
+ *
+ * Invariants
+ * - `held` has every item that was given to this thread by iteration and is not known to be settled; a new host is told of
+ *   them, and gives everything else back that it finds held for this thread.
+ * - Whatever an old host has sent is received before a new one is told what is held.
+ */
+import { type CompactableBuffer, storeOf } from '../../buffer/compactable-buffer.js';
+import { claim, unclaim } from '../../buffer/thread-claim.js';
+import { MmcbError } from '../../errors.js';
+import type { Store } from '../../internal/lifecycle.js';
+import type { ItemValues } from '../item-values.js';
+import type { HeldItem, QueueEntry } from '../lease.js';
+import type { QueueItem } from '../options.js';
+import type { QueueCore } from '../queue-core.js';
+import type { QueueSide } from '../queue-side.js';
+import type { LeaseToken, QueueCounts } from '../queue-state.js';
+import { Channel } from './channels.js';
+import { unpackError } from './errors.js';
+import { WATCH_INTERVAL } from './host.js';
+import { GONE, Line } from './line.js';
+import { type Calls, type GuestMessage, guestChannel, type HostMessage, type Knock, type Notice } from './protocol.js';
+import { Service } from './service.js';
+
+export interface GuestParts<V> {
+  readonly buffer: CompactableBuffer;
+  readonly identity: string;
+  /** Of this thread. */
+  readonly ticket: number;
+  /** The channel of the file. */
+  readonly channel: Channel<Notice | Knock, Notice | Knock>;
+  readonly values: ItemValues<V>;
+  /** Milliseconds to wait for an answer. */
+  readonly answerTimeout: number;
+  /** Makes this thread the host, once it has claimed the file. */
+  promote(): QueueCore<V>;
+}
+
+/** Somebody here who waits for an item. */
+interface Want {
+  readonly id: number;
+  done: readonly LeaseToken[];
+  /** The host that has been told. */
+  host: number;
+  resolve(item: HeldItem<Uint8Array> | undefined): void;
+  reject(error: unknown): void;
+  /** Tells the host that it is not wanted any more. */
+  cancel(): void;
+}
+
+export class Guest<V> implements QueueSide<V> {
+  readonly #parts: GuestParts<V>;
+  readonly #store: Store;
+  readonly #channel: Channel<HostMessage, GuestMessage>;
+  readonly #line: Line;
+  readonly #wants = new Map<number, Want>();
+  readonly #held = new Map<number, LeaseToken>();
+  /** The host that this thread has presented itself to, and how many welcomes there were before. */
+  #host = 0;
+  #welcomes = 0;
+  #isWelcome = false;
+  /** Once this thread is the host. */
+  #service: Service<V> | undefined;
+  #core: QueueCore<V> | undefined;
+  #lastWant = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #ready: { resolve(): void; reject(error: unknown): void } | undefined;
+  #closed = false;
+
+  constructor(parts: GuestParts<V>) {
+    this.#parts = parts;
+    this.#store = storeOf(parts.buffer);
+    this.#channel = new Channel(guestChannel(parts.identity, parts.ticket), (message) => this.#receive(message));
+    this.#line = new Line(this.#store.native, this.#channel);
+  }
+
+  /** Resolves when there is a host that has answered, or this thread has become it; MMCB_NO_ANSWER when it does not. */
+  async ready(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#ready = { resolve, reject };
+        timer = setTimeout(() => reject(new MmcbError('MMCB_NO_ANSWER')), this.#parts.answerTimeout);
+        this.#watch(true);
+        this.#seekForAll();
+      });
+    } finally {
+      clearTimeout(timer);
+      this.#ready = undefined;
+      this.#rest();
+    }
+  }
+
+  /** A message on the channel of the file. */
+  notice({ type, ticket }: Notice): void {
+    if (type === 'left' && ticket === this.#host && (this.#wants.size > 0 || this.#ready !== undefined))
+      this.#seekForAll();
+  }
+
+  // ---- Asking ----
+
+  store({ key, value, uniqueId, delay }: QueueItem<V>): boolean {
+    return this.#ask('store', key, this.#parts.values.encode(value), uniqueId, delay);
+  }
+
+  retrieve(limit: number): QueueEntry<V>[] {
+    const items = this.#ask('hold', limit);
+    for (const { token } of items) this.#held.set(token.address, token);
+    const entries: QueueEntry<V>[] = [];
+    let failure: { error: unknown } | undefined;
+    for (const { token, value, updates } of items) {
+      try {
+        entries.push({ key: token.key, value: this.#parts.values.decode(bufferOf(value)), updates });
+      } catch (error) {
+        failure = { error };
+        break;
+      }
+    }
+    const tokens = items.map(({ token }) => token);
+    if (tokens.length > 0) this.#ask('retrieved', tokens.slice(0, entries.length), tokens.slice(entries.length));
+    for (const token of tokens) this.#settled(token);
+    if (failure !== undefined && entries.length === 0) throw failure.error;
+    return entries;
+  }
+
+  lease(limit: number, timeout: number): HeldItem<V>[] {
+    const items = this.#ask('lease', limit, timeout);
+    const leases: HeldItem<V>[] = [];
+    for (const [i, item] of items.entries()) {
+      try {
+        leases.push(this.#decoded(item));
+      } catch (error) {
+        for (const { token } of items.slice(i)) this.#ask('giveBack', token, undefined);
+        if (i === 0) throw error;
+        break;
+      }
+    }
+    return leases;
+  }
+
+  acknowledge(token: LeaseToken): boolean {
+    const done = this.#ask('acknowledge', token);
+    this.#settled(token);
+    return done;
+  }
+
+  giveBack(token: LeaseToken, delay: number | undefined): boolean {
+    const done = this.#ask('giveBack', token, delay);
+    this.#settled(token);
+    return done;
+  }
+
+  size(): number {
+    return this.#ask('size');
+  }
+
+  nextDue(): number | undefined {
+    return this.#ask('nextDue');
+  }
+
+  has(key: string): boolean {
+    return this.#ask('has', key);
+  }
+
+  delete(key: string): boolean {
+    return this.#ask('delete', key);
+  }
+
+  counts(): QueueCounts {
+    return this.#ask('counts');
+  }
+
+  /** Asks the host, whoever that is, and sleeps until it has answered. */
+  #ask<N extends keyof Calls>(call: N, ...args: Parameters<Calls[N]>): ReturnType<Calls[N]> {
+    this.#store.assertOpen();
+    this.#parts.values.assertIdle();
+    const until = performance.now() + this.#parts.answerTimeout;
+    for (;;) {
+      this.#seek();
+      if (this.#service !== undefined) {
+        return (this.#service[call] as (...values: unknown[]) => unknown)(...args) as ReturnType<Calls[N]>;
+      }
+      if (!this.#isWelcome) {
+        if (this.#line.awaitWelcome(this.#welcomes, this.#host, until) === GONE) continue;
+        this.#isWelcome = true;
+      }
+      const answer = this.#line.ask(call, args, this.#host, until);
+      if (answer === GONE) continue;
+      if (answer.error !== undefined) throw unpackError(answer.error);
+      return answer.result as ReturnType<Calls[N]>;
+    }
+  }
+
+  // ---- Waiting for items ----
+
+  async next(done: readonly LeaseToken[], signal: AbortSignal | undefined): Promise<HeldItem<V> | undefined> {
+    if (signal?.aborted) {
+      for (const token of done) this.acknowledge(token);
+      throw signal.reason;
+    }
+    const item = await this.#want(done, signal);
+    if (item === undefined) return undefined;
+    try {
+      return this.#decoded(item);
+    } catch (error) {
+      this.giveBack(item.token, undefined);
+      throw error;
+    }
+  }
+
+  #want(done: readonly LeaseToken[], signal: AbortSignal | undefined): Promise<HeldItem<Uint8Array> | undefined> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) {
+        resolve(undefined);
+        return;
+      }
+      this.#lastWant += 1;
+      const id = this.#lastWant;
+      const end = (settle: () => void): void => {
+        signal?.removeEventListener('abort', onAbort);
+        this.#wants.delete(id);
+        this.#rest();
+        settle();
+      };
+      const want: Want = {
+        ...{ id, done, host: 0 },
+        resolve: (item) => end(() => resolve(item)),
+        reject: (error) => end(() => reject(error)),
+        cancel: () => this.#channel.send({ type: 'unwant', id }),
+      };
+      const onAbort = (): void => {
+        want.cancel();
+        want.reject(signal?.reason);
+      };
+      signal?.addEventListener('abort', onAbort, { once: true });
+      this.#wants.set(id, want);
+      this.#watch(true);
+      this.#seekForAll();
+      if (this.#wants.has(id)) this.#tell(want);
+    });
+  }
+
+  /** Lets the host know what is wanted, unless it does. */
+  #tell(want: Want): void {
+    const host = this.#service === undefined ? this.#host : this.#parts.ticket;
+    if (want.host === host) return;
+    if (this.#service !== undefined) this.#waitHere(want, this.#service);
+    else if (this.#isWelcome) this.#channel.send({ type: 'want', id: want.id, done: want.done });
+    else return;
+    want.host = host;
+  }
+
+  /** Waits in this thread, which has become the host. */
+  #waitHere(want: Want, service: Service<V>): void {
+    const controller = new AbortController();
+    want.cancel = () => controller.abort();
+    service.next(want.done, controller.signal).then(
+      (item) => {
+        if (this.#wants.has(want.id)) want.resolve(item);
+        else if (item !== undefined) this.#decline(item.token);
+      },
+      (error: unknown) => want.reject(error),
+    );
+  }
+
+  // ---- Hosts ----
+
+  /** Makes sure that there is a host: the one there was, a new one that has claimed the file, or this thread. */
+  #seek(): void {
+    if (this.#closed || this.#service !== undefined || this.#store.native.ticketIsValid(this.#host)) return;
+    this.#channel.drain();
+    this.#isWelcome = false;
+    const host = claim(this.#parts.buffer, this.#parts.ticket);
+    if (host === undefined) this.#takeOver();
+    else this.#knock(host);
+  }
+
+  /** The same, for those who wait: they are told what fails. */
+  #seekForAll(): void {
+    try {
+      this.#seek();
+    } catch (error) {
+      this.#ready?.reject(error);
+      for (const want of [...this.#wants.values()]) want.reject(error);
+    }
+  }
+
+  #knock(host: number): void {
+    this.#host = host;
+    this.#welcomes = this.#line.welcomes;
+    const held = [...this.#held.values()];
+    const { ticket, channel } = this.#parts;
+    channel.send({ type: 'knock', host, ticket, words: this.#line.shared, held });
+  }
+
+  #takeOver(): void {
+    const { buffer, ticket } = this.#parts;
+    let core: QueueCore<V>;
+    try {
+      core = this.#parts.promote();
+      core.reclaim(ticket, [...this.#held.values()]);
+    } catch (error) {
+      unclaim(buffer, ticket); // another thread may try
+      throw error;
+    }
+    this.#core = core;
+    this.#service = new Service(core, ticket);
+    this.#channel.close();
+    this.#watch(false);
+    this.#ready?.resolve();
+    for (const want of [...this.#wants.values()]) this.#tell(want);
+  }
+
+  #receive(message: HostMessage): void {
+    switch (message.type) {
+      case 'welcome':
+        if (message.host !== this.#host) return;
+        this.#isWelcome = true;
+        this.#ready?.resolve();
+        for (const want of this.#wants.values()) this.#tell(want);
+        break;
+      case 'answer':
+        this.#line.receive(message);
+        break;
+      case 'done': {
+        const want = this.#wants.get(message.id);
+        for (const token of want?.done ?? []) this.#settled(token);
+        if (want !== undefined) want.done = [];
+        break;
+      }
+      case 'item':
+        this.#arrived(message);
+        break;
+    }
+  }
+
+  #arrived({ id, item, error }: Extract<HostMessage, { type: 'item' }>): void {
+    const want = this.#wants.get(id);
+    if (item !== undefined) this.#held.set(item.token.address, item.token);
+    if (item === undefined) want?.reject(unpackError(error));
+    else if (want !== undefined) want.resolve(item);
+    else setImmediate(() => this.#decline(item.token)); // not from within another question to the host
+  }
+
+  /** Gives back what came too late. */
+  #decline(token: LeaseToken): void {
+    if (this.#closed) return;
+    try {
+      this.giveBack(token, undefined);
+    } catch {
+      this.#settled(token); // the next host gives it back, which is not told of it
+    }
+  }
+
+  #settled(token: LeaseToken): void {
+    if (this.#held.get(token.address)?.attempt === token.attempt) this.#held.delete(token.address);
+  }
+
+  /** Whether it is looked, while somebody waits here, if the host is still there. */
+  #watch(wanted: boolean): void {
+    if (wanted === (this.#timer !== undefined)) return;
+    if (wanted && this.#service === undefined)
+      this.#timer = setInterval(() => this.#seekForAll(), WATCH_INTERVAL).unref();
+    else {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    }
+  }
+
+  /** Nobody may be waiting any more. */
+  #rest(): void {
+    if (this.#wants.size > 0 || this.#ready !== undefined) return;
+    this.#watch(false);
+  }
+
+  // ---- Closing ----
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#channel.send({ type: 'leave' });
+    this.#channel.close();
+    this.#watch(false);
+    this.#core?.close();
+    for (const want of [...this.#wants.values()]) want.resolve(undefined);
+  }
+
+  #decoded({ token, value, updates }: HeldItem<Uint8Array>): HeldItem<V> {
+    return { token, value: this.#parts.values.decode(bufferOf(value)), updates };
+  }
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
