@@ -30,11 +30,15 @@ export const NativeCode = {
   ABORTED: 13,
   INVALID_ARGUMENT: 14,
   NO_MEMORY: 15,
+  EXISTS: 16,
 } as const;
 
 /** Kinds of entries, as iteration and counting select them. */
 export const EntryKind = { PLAIN: 0, INT: 1, STRING: 2, ALL: 255 } as const;
 export type EntryKind = (typeof EntryKind)[keyof typeof EntryKind];
+
+/** Changes of `keyedBatch`. */
+export const KeyedChange = { SET: 0, INSERT: 1, DELETE: 2, REQUIRE: 3 } as const;
 
 /** Makes the error that a cold call throws or hands to its callback. `errno` is 0 and `syscall` '' where none applies. */
 export type ErrorFactory = (code: number, message: string, errno: number) => Error;
@@ -255,6 +259,16 @@ export interface NativeBinding {
   /** All or nothing. Value i is the next sizes[i] bytes of `values`. 0 or -code. */
   intSetMany(handle: number, keys: Float64Array, values: Uint8Array, sizes: Float64Array): number;
   stringSetMany(handle: number, keys: readonly string[], values: Uint8Array, sizes: Float64Array): number;
+  /**
+   * All or nothing. types[i], a {@link KeyedChange}: set; insert, which fails with -EXISTS if the key is there; delete, and
+   * require, which changes nothing: both fail with -NOT_FOUND if it is not. `data[i]` is ignored for the last two. 0 or -code.
+   */
+  keyedBatch(
+    handle: number,
+    types: Uint8Array,
+    keys: readonly (number | string)[],
+    data: readonly (Uint8Array | undefined)[],
+  ): number;
   /** Removes all live entries of a kind, all or nothing; the number removed or -code. */
   clear(handle: number, kind: EntryKind): number;
 

@@ -16,6 +16,7 @@ import type { Codec } from '../codec/codec.js';
 import { msgpack } from '../codec/msgpack.js';
 import type { Store } from '../internal/lifecycle.js';
 import { checkNumber, readOptions } from '../internal/options.js';
+import { hashOf } from '../internal/text.js';
 import { Consumers, ItemIterator } from './consumers.js';
 import { ItemValues } from './item-values.js';
 import { Lease, type LeaseHolder, type QueueEntry } from './lease.js';
@@ -33,7 +34,6 @@ import {
 import { Counter, emptyIndex, NONE, QueueIndex, State } from './queue-index.js';
 import { QueueState, type QueueStats } from './queue-state.js';
 import { QueueTime } from './queue-time.js';
-import { hashOf } from './record.js';
 import { checkItem, checkKey, Storing } from './storing.js';
 
 const internal = Symbol('internal');

@@ -27,6 +27,7 @@
  * them, else UTF-16, so that every string is a key of its own.
  */
 import { describe, MmcbError } from '../errors.js';
+import { isLatin1, putText, readText, textOf } from '../internal/text.js';
 import { State } from './queue-index.js';
 
 export const HEADER = 80;
@@ -60,13 +61,6 @@ export interface Held {
   stored: number;
   updates: number;
   value: Uint8Array;
-}
-
-/** A string as it is stored: its length in bytes, and whether it is UTF-16. */
-interface Text {
-  readonly text: string;
-  readonly utf16: boolean;
-  readonly bytes: number;
 }
 
 /** Makes the bytes of records, in a memory that is used again: they are for writing at once. */
@@ -161,12 +155,12 @@ export class StoredRecord implements RecordHead {
   }
 
   get key(): string {
-    return text(this.bytes, this.#start + HEADER, this.#keyBytes, (this.#flags & Flag.KEY_UTF16) !== 0);
+    return readText(this.bytes, this.#start + HEADER, this.#keyBytes, (this.#flags & Flag.KEY_UTF16) !== 0);
   }
 
   get id(): string | undefined {
     if ((this.#flags & Flag.ID) === 0) return undefined;
-    return text(this.bytes, this.#start + HEADER + this.#keyBytes, this.#idBytes, (this.#flags & Flag.ID_UTF16) !== 0);
+    return readText(this.bytes, this.#start + HEADER + this.#keyBytes, this.#idBytes, (this.#flags & Flag.ID_UTF16) !== 0);
   }
 
   /** The value's bytes lie from here on. */
@@ -252,40 +246,10 @@ export function isOfKey(bytes: Buffer, start: number, key: string): boolean {
   return size === key.length * 2 && bytes.toString('utf16le', from, from + size) === key;
 }
 
-function textOf(value: string): Text {
-  const utf16 = !isLatin1(value);
-  const bytes = utf16 ? value.length * 2 : value.length;
-  return { text: value, utf16, bytes };
-}
-
 /** Checks a key or unique id: a TypeError or MMCB_TOO_LARGE that names it. */
 export function checkText(value: string, name: string): void {
   if (value.length * 2 <= MAX_TEXT || (value.length <= MAX_TEXT && isLatin1(value))) return;
   throw new MmcbError('MMCB_TOO_LARGE', describe('MMCB_TOO_LARGE', name));
-}
-
-function isLatin1(value: string): boolean {
-  for (let i = 0; i < value.length; i++) if (value.charCodeAt(i) > 0xff) return false;
-  return true;
-}
-
-function putText(target: Buffer, { text: value, utf16, bytes }: Text, at: number): number {
-  if (utf16) target.write(value, at, 'utf16le');
-  else if (bytes > 40) target.write(value, at, 'latin1');
-  else for (let i = 0; i < bytes; i++) target[at + i] = value.charCodeAt(i);
-  return at + bytes;
-}
-
-function text(bytes: Buffer, start: number, size: number, utf16: boolean): string {
-  return bytes.toString(utf16 ? 'utf16le' : 'latin1', start, start + size);
-}
-
-/** A hash of a key: 32 bits, the same in every thread. */
-export function hashOf(key: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
-  hash = Math.imul(hash ^ (hash >>> 15), 0x85ebca6b);
-  return (hash ^ (hash >>> 13)) >>> 0;
 }
 
 function notARecord(): MmcbError {
