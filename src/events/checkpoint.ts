@@ -7,6 +7,8 @@ import { notARecord } from './record.js';
 
 /** What a checkpoint needs of its store. */
 export interface CheckpointHome {
+  /** Throws MMCB_CLOSED from the beginning of closing on. */
+  assertOpen(): void;
   readonly file: EventFile;
   /** The latest version that is shown. */
   latest(): Version;
@@ -39,7 +41,7 @@ export class Checkpoint {
   async load(options?: WaitOptions): Promise<Version> {
     readOptions(waitTable, options, 'load').signal?.throwIfAborted();
     const { file } = this.#home;
-    file.store.assertOpen();
+    this.#home.assertOpen();
     const bytes = file.readString(checkpointKey(this.name));
     if (bytes === undefined) return 0;
     if (bytes.length !== 8) throw notARecord();
@@ -54,7 +56,7 @@ export class Checkpoint {
     const wait = readOptions(waitTable, options, 'save');
     wait.signal?.throwIfAborted();
     const { file } = this.#home;
-    file.store.assertOpen();
+    this.#home.assertOpen();
     checkVersion(version, 'version', this.#home.latest());
     const bytes = Buffer.allocUnsafe(8);
     bytes.writeDoubleLE(version, 0);
@@ -67,7 +69,7 @@ export class Checkpoint {
     const wait = readOptions(waitTable, options, 'delete');
     wait.signal?.throwIfAborted();
     const { file } = this.#home;
-    file.store.assertOpen();
+    this.#home.assertOpen();
     const found = file.remove(checkpointKey(this.name));
     if (found) await this.#home.commit(wait);
     return found;

@@ -6,10 +6,9 @@
  * still known. All that belongs together is removed in one batch, which begins an era: threads that did not know of it find
  * out before they append.
  */
-import { MmcbError } from '../errors.js';
 import type { Version } from './event.js';
+import { type Change, type EventFile, isDamage } from './event-file.js';
 import { type EventIndex, NONE } from './event-index.js';
-import type { Change, EventFile } from './event-file.js';
 import type { Following } from './following.js';
 import { Turns } from './reading.js';
 import { RecordView } from './record.js';
@@ -212,7 +211,7 @@ class Pass {
       const record = this.#file.readOne(this.index.versionOf(row));
       return record === undefined ? undefined : this.#view.readWhole(record).collected();
     } catch (error) {
-      if (error instanceof MmcbError && error.code === 'MMCB_CORRUPT') return undefined;
+      if (isDamage(error)) return undefined;
       throw error;
     }
   }

@@ -17,6 +17,7 @@
 import { type CompactableBuffer, storeOf } from '../buffer/compactable-buffer.js';
 import { EntryCursor } from '../buffer/entry-cursor.js';
 import { claimKind } from '../buffer/file-kind.js';
+import { MmcbError } from '../errors.js';
 import type { Store } from '../internal/lifecycle.js';
 import { EntryKind, KeyedChange, NativeCode } from '../internal/native.js';
 import { readLarge, SLAB_SIZE } from '../internal/slab.js';
@@ -153,24 +154,35 @@ export class EventFile {
     );
   }
 
-  /** The versions that there are, ascending. */
+  /** The versions that there are, ascending; those of damaged events, too. */
   versions(): Float64Array {
     const { native, handle } = this.store;
     let versions = new Float64Array(native.count(handle, EntryKind.INT));
     let count = 0;
-    let sorted = true;
-    const cursor = new EntryCursor(this.store, EntryKind.INT, false);
-    while (cursor.advance()) {
+    let isDamaged = false;
+    const add = (version: Version): void => {
       if (count === versions.length) {
         const larger = new Float64Array(count * 2 + 16); // another thread appends
         larger.set(versions);
         versions = larger;
       }
-      sorted &&= count === 0 || (versions[count - 1] as number) < cursor.key;
-      versions[count++] = cursor.key;
+      versions[count++] = version;
+    };
+    for (const cursor = new EntryCursor(this.store, EntryKind.INT, false); ; ) {
+      try {
+        if (!cursor.advance()) break;
+        add(cursor.key);
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        isDamaged = true; // the cursor is behind it, and has not said which version it is
+      }
     }
-    const found = versions.subarray(0, count);
-    return sorted ? found : found.sort();
+    if (isDamaged) {
+      const found = new Set(versions.subarray(0, count));
+      const last = found.size === 0 ? 0 : versions.subarray(0, count).reduce((most, one) => Math.max(most, one));
+      for (let version = 1; version < last; version++) if (!found.has(version) && this.has(version)) add(version);
+    }
+    return sorted(versions.subarray(0, count));
   }
 
   // ---- Reading and writing what has a name ----
@@ -236,4 +248,16 @@ function head(era: number, latest: Version): Buffer {
   bytes.writeDoubleLE(era, 0);
   bytes.writeDoubleLE(latest, 8);
   return bytes;
+}
+
+/** Whether an error is about the one entry that was read. */
+export function isDamage(error: unknown): boolean {
+  return error instanceof MmcbError && error.code === 'MMCB_CORRUPT';
+}
+
+function sorted(versions: Float64Array): Float64Array {
+  for (let i = 1; i < versions.length; i++) {
+    if ((versions[i - 1] as number) > (versions[i] as number)) return versions.sort();
+  }
+  return versions;
 }

@@ -92,7 +92,7 @@ export class EventIndex {
   /** Adds the event of a version above all others. */
   add(version: Version, head: EventHead | RecordView): void {
     const aggregate = this.#aggregateOf(head.aggregateId);
-    const row = this.#addRow(version, aggregate, this.types.numberOf(head.type), head.idHash, head.isCollected);
+    const _row = this.#addRow(version, aggregate, this.types.numberOf(head.type), head.idHash, head.isCollected);
     this.#count(aggregate, head.aggregateVersion, head.isCollected);
   }
 

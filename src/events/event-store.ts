@@ -367,6 +367,7 @@ export class EventStore<E extends DomainEvent = DomainEvent>
     return new Checkpoint(
       {
         file: this.#file,
+        assertOpen: () => this.#assertOpen(),
         latest: () => this.#visibility.version(),
         commit: (options) => this.#visibility.commit(options),
       },

@@ -2,9 +2,8 @@
  * Following: keeps a thread's index in step with the file, to which other threads may write as well. Everything that looks
  * at the index catches up first, which costs two look-ups of keys when there is nothing new.
  */
-import { MmcbError } from '../errors.js';
 import type { Version } from './event.js';
-import type { EventFile } from './event-file.js';
+import { type EventFile, isDamage } from './event-file.js';
 import { EventIndex } from './event-index.js';
 import type { RecordView } from './record.js';
 import { type OnDamage, PAGE, RecordPage } from './record-page.js';
@@ -125,7 +124,7 @@ export class Following {
     try {
       return this.#file.readOne(version);
     } catch (error) {
-      if (error instanceof MmcbError && error.code === 'MMCB_CORRUPT') return undefined;
+      if (isDamage(error)) return undefined;
       throw error;
     }
   }

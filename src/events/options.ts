@@ -1,17 +1,16 @@
 /** The options of an event store, and their tables. */
 import * as zlib from 'node:zlib';
-import { type BufferOptions, bufferTable, type WaitOptions, type WorkOptions, waitTable, workTable } from '../buffer/options.js';
+import {
+  type BufferOptions,
+  bufferTable,
+  type WaitOptions,
+  type WorkOptions,
+  waitTable,
+  workTable,
+} from '../buffer/options.js';
 import type { Codec } from '../codec/codec.js';
 import type { CompressionOptions } from '../codec/compressed.js';
-import {
-  custom,
-  flag,
-  integer,
-  objectWith,
-  oneOf,
-  readOptions,
-  show,
-} from '../internal/options.js';
+import { custom, flag, integer, objectWith, oneOf, readOptions, show } from '../internal/options.js';
 import { type Clock, clockRule } from '../queue/clock.js';
 import { checkExpected, type DomainEvent, type ExpectedVersion, type Version } from './event.js';
 import type { Upcasters } from './payload.js';
@@ -209,4 +208,3 @@ export const collectTable = {
   ignoreCheckpoints: flag(false),
   compact: flag(true),
 };
-

@@ -18,7 +18,11 @@ export interface ReadingHome {
 }
 
 /** The event of a record. Throws MMCB_CODEC. */
-export function eventOf<E extends DomainEvent>(record: RecordView, version: Version, payloads: Payloads): StoredEvent<E> {
+export function eventOf<E extends DomainEvent>(
+  record: RecordView,
+  version: Version,
+  payloads: Payloads,
+): StoredEvent<E> {
   const { type, aggregateId, id } = record;
   const metadata = payloads.metadata(record);
   const data = payloads.data(record, type, metadata);

@@ -2,10 +2,9 @@
  * RecordPage: records of several versions, read in one call into the slab. They stay as they are: nothing writes over a
  * page, and a new one is read into other memory.
  */
-import { MmcbError } from '../errors.js';
 import { NativeCode } from '../internal/native.js';
 import type { Version } from './event.js';
-import type { EventFile } from './event-file.js';
+import { type EventFile, isDamage } from './event-file.js';
 import { RecordView } from './record.js';
 
 /** Most records of a page. */
@@ -107,7 +106,7 @@ export class RecordPage {
       this.#sizes[index] = bytes?.length ?? -1;
       return true;
     } catch (error) {
-      if (!(error instanceof MmcbError) || error.code !== 'MMCB_CORRUPT') throw error;
+      if (!isDamage(error)) throw error;
       this.#next = this.#read;
       this.#onDamage(this.#keys[index] as number, error);
       return false;

@@ -14,8 +14,8 @@ import { type Codec, codecError } from '../codec/codec.js';
 import { type CompressionOptions, compressed } from '../codec/compressed.js';
 import { type FullClock, timeOf } from '../queue/clock.js';
 import { checkName, checkVersion, type Version } from './event.js';
-import { NONE } from './event-index.js';
 import { type EventFile, snapshotKey } from './event-file.js';
+import { NONE } from './event-index.js';
 import type { Following } from './following.js';
 import { notARecord } from './record.js';
 
@@ -116,7 +116,8 @@ export class Snapshots {
     } catch (error) {
       throw codecError('encode', error);
     }
-    if (!(encoded instanceof Uint8Array)) throw codecError('encode', new TypeError('encode() must return a Uint8Array'));
+    if (!(encoded instanceof Uint8Array))
+      throw codecError('encode', new TypeError('encode() must return a Uint8Array'));
     const bytes = Buffer.alloc(HEADER + encoded.length);
     bytes[0] = LAYOUT;
     bytes[1] = compression === undefined ? 0 : COMPRESSED;

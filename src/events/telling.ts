@@ -26,15 +26,7 @@ export interface EventStoreEvents {
 
 type EventName = keyof EventStoreEvents;
 
-const names: readonly EventName[] = [
-  'stored',
-  'committed',
-  'duplicate',
-  'conflict',
-  'damage',
-  'collected',
-  'recovery',
-];
+const names: readonly EventName[] = ['stored', 'committed', 'duplicate', 'conflict', 'damage', 'collected', 'recovery'];
 const channels = new Map(names.map((name) => [name, channel(`mmcb:event-store:${name}`)]));
 
 const levels: Record<EventName, keyof Logger> = {

@@ -160,7 +160,12 @@ export class StoredRecord implements RecordHead {
 
   get id(): string | undefined {
     if ((this.#flags & Flag.ID) === 0) return undefined;
-    return readText(this.bytes, this.#start + HEADER + this.#keyBytes, this.#idBytes, (this.#flags & Flag.ID_UTF16) !== 0);
+    return readText(
+      this.bytes,
+      this.#start + HEADER + this.#keyBytes,
+      this.#idBytes,
+      (this.#flags & Flag.ID_UTF16) !== 0,
+    );
   }
 
   /** The value's bytes lie from here on. */
