@@ -50,11 +50,13 @@ struct EntryInfo {
 };
 
 struct BatchOperation {
-  enum class Type : uint8_t { kAdd, kUpdate, kRemove, kSet, kDelete };
+  // kInsert is a kSet that fails with kExists where there is an entry: who shares a store decides by it who was first.
+  // kRequire changes nothing, and fails with kNotFound where there is none: what was decided may rely on it.
+  enum class Type : uint8_t { kAdd, kUpdate, kRemove, kSet, kDelete, kInsert, kRequire };
   Type type = Type::kAdd;
-  Address address;  // of kUpdate and kRemove; receives that of kAdd and kSet
-  Key key;          // of kSet and kDelete
-  Bytes data;       // of kAdd, kUpdate and kSet
+  Address address;  // of kUpdate and kRemove; receives that of kAdd, kSet and kInsert
+  Key key;          // of kSet, kDelete, kInsert and kRequire
+  Bytes data;       // of kAdd, kUpdate, kSet and kInsert
 };
 
 // Told by the engine when space is taken; implemented by whoever drives maintenance. Called under the write lock, except

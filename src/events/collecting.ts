@@ -71,9 +71,11 @@ export class Collecting {
     signal: AbortSignal | undefined,
     progress: (done: number, total: number) => void,
   ): Promise<{ collected: number; heldBy: string | undefined }> {
+    const turns = new Turns();
     let collected = 0;
     for (;;) {
-      this.#following.catchUp();
+      await this.#following.refresh(() => turns.takeIfDue());
+      signal?.throwIfAborted();
       const bounds = this.#bounds(policy);
       const pass = new Pass(this.#file, this.#following.index);
       let isWhole = false;

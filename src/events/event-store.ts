@@ -215,7 +215,7 @@ export class EventStore<E extends DomainEvent = DomainEvent>
     const turns = new Turns();
     await this.#following.open(async (done, total) => {
       onProgress?.({ phase: 'index', done, total });
-      if (turns.isDue) await turns.take();
+      await turns.takeIfDue();
       signal?.throwIfAborted();
     });
     // What was found may be newer than the last sync point: after the death of a process, or when another thread has just

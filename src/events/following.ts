@@ -8,20 +8,29 @@ import { EventIndex } from './event-index.js';
 import type { RecordView } from './record.js';
 import { type OnDamage, PAGE, RecordPage } from './record-page.js';
 
+/** Lets others work, in the middle of making an index. */
+export type Aside = (done: number, total: number) => Promise<void>;
+
 export class Following {
   index: EventIndex;
   /** The latest version behind which no more of its call is to come: other threads' batches may be read while they appear. */
   #complete: Version = 0;
   readonly #file: EventFile;
   readonly #page: RecordPage;
+  /** The index that records are read into. */
+  #target: EventIndex;
+  /** Another thread has begun an era: it may have removed events of which there are rows. */
+  #isStale = false;
 
   constructor(file: EventFile, onDamage: OnDamage) {
     this.#file = file;
     this.#page = new RecordPage(file, (version, error) => {
-      this.#reach(version); // it is there, though nobody can say what it was
+      this.#target.reach(version); // it is there, though nobody can say what it was
+      if (version > this.#complete) this.#complete = version;
       onDamage(version, error);
     });
     this.index = new EventIndex();
+    this.#target = this.index;
   }
 
   /** Everything up to here was stored by calls that are done. */
@@ -29,31 +38,50 @@ export class Following {
     return this.#complete;
   }
 
-  // ---- Opening ----
+  // ---- Making the index ----
 
   /**
    * Makes the index from the file, `aside` now and then to let others work. Versions are never given out again: not those in
    * the head, nor those that damage or a checkpoint speaks of.
    */
-  async open(aside: (done: number, total: number) => Promise<void>): Promise<void> {
+  async open(aside: Aside): Promise<void> {
     const known = this.#file.claim();
-    const versions = this.#file.versions();
-    const from = firstAbove(versions, 0);
-    this.index = new EventIndex(versions.length - from);
-    for (let at = from; at < versions.length; at += PAGE) {
-      this.#read(versions.slice(at, at + PAGE));
-      if (at % (64 * PAGE) === from % (64 * PAGE)) await aside(at, versions.length);
-    }
-    this.index.reach(Math.max(known, versions.at(-1) ?? 0));
+    this.index = await this.#made(aside);
+    this.#reach(Math.max(known, this.index.latest));
     const { recovery } = this.#file.buffer;
     if (recovery.status === 'salvaged') {
-      for (const { key } of recovery.damage) if (typeof key === 'number') this.index.reach(key);
+      for (const { key } of recovery.damage) if (typeof key === 'number') this.#reach(key);
       for (const { kind, bytes } of this.#file.named()) {
-        if (kind === 'checkpoint' && bytes.length === 8) this.index.reach(bytes.readDoubleLE(0));
+        if (kind === 'checkpoint' && bytes.length === 8) this.#reach(bytes.readDoubleLE(0));
       }
     }
-    this.#complete = this.index.latest;
     this.catchUp();
+  }
+
+  /** Makes the index anew if other threads may have removed events, which it would go on to name. */
+  async refresh(aside: Aside): Promise<void> {
+    this.catchUp();
+    if (!this.#isStale) return;
+    this.#isStale = false;
+    const index = await this.#made(aside);
+    // What this thread has learned meanwhile it must not forget, nor that versions were given out.
+    for (let row = this.index.rowFrom(index.latest + 1); row < this.index.rows; row++) {
+      this.#readInto(index, Float64Array.of(this.index.versionOf(row)));
+    }
+    index.reach(this.index.latest);
+    this.index = index;
+  }
+
+  async #made(aside: Aside): Promise<EventIndex> {
+    const versions = this.#file.versions();
+    const from = firstAbove(versions, 0);
+    const index = new EventIndex(versions.length - from);
+    for (let at = from; at < versions.length; at += PAGE) {
+      this.#readInto(index, versions.slice(at, at + PAGE));
+      if ((at - from) % (64 * PAGE) === 0) await aside(at, versions.length);
+    }
+    index.reach(versions.at(-1) ?? 0);
+    return index;
   }
 
   // ---- Going on ----
@@ -66,6 +94,7 @@ export class Following {
       // In this order: the next version is not there, and nothing was removed before that could have been it.
       if (this.#file.isCurrent()) break;
       this.#file.store.assertOpen();
+      this.#isStale = true;
       this.#skipTo(this.#file.readHead());
     }
     return this.index.latest > before;
@@ -102,10 +131,16 @@ export class Following {
   }
 
   #read(keys: Float64Array, toFirstGap = false): void {
+    this.#readInto(this.index, keys, toFirstGap);
+  }
+
+  #readInto(index: EventIndex, keys: Float64Array, toFirstGap = false): void {
+    this.#target = index;
     this.#page.want(keys, toFirstGap);
     for (let record = this.#page.advance(); record !== undefined; record = this.#page.advance()) {
-      this.index.add(this.#page.version, record);
-      if (!record.isContinued) this.#complete = this.#page.version;
+      const { version } = this.#page;
+      index.add(version, record);
+      if (!record.isContinued && version > this.#complete) this.#complete = version;
     }
   }
 

@@ -67,6 +67,10 @@ export class Turns {
     return performance.now() - this.#last > TURN;
   }
 
+  async takeIfDue(): Promise<void> {
+    if (this.isDue) await this.take();
+  }
+
   /** Lets others work. */
   async take(): Promise<void> {
     await new Promise<void>((resolve) => setImmediate(resolve));

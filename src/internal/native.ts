@@ -37,7 +37,7 @@ export const NativeCode = {
 export const EntryKind = { PLAIN: 0, INT: 1, STRING: 2, ALL: 255 } as const;
 export type EntryKind = (typeof EntryKind)[keyof typeof EntryKind];
 
-/** Changes of `keyedBatch`. */
+/** What `keyedBatch` does with a key. */
 export const KeyedChange = { SET: 0, INSERT: 1, DELETE: 2, REQUIRE: 3 } as const;
 
 /** Makes the error that a cold call throws or hands to its callback. `errno` is 0 and `syscall` '' where none applies. */
@@ -232,6 +232,18 @@ export interface NativeBinding {
    */
   batch(handle: number, types: Uint8Array, addresses: Float64Array, data: readonly (Uint8Array | undefined)[]): number;
 
+  /**
+   * The same for keys: numbers are keys of INT entries, strings of STRING entries. types[i]: 0 set, 1 insert (-EXISTS where
+   * there is an entry), 2 delete and 3 require, which changes nothing (-NOT_FOUND where there is none), an operation seeing
+   * those before it. `data[i]` is ignored for the last two. 0 or -code.
+   */
+  keyedBatch(
+    handle: number,
+    types: Uint8Array,
+    keys: readonly (number | string)[],
+    data: readonly (Uint8Array | undefined)[],
+  ): number;
+
   // Keyed entries. Missing keys: -NOT_FOUND.
   intSet(handle: number, key: number, data: Uint8Array): number;
   intGet(handle: number, key: number, position: number): number;
@@ -259,16 +271,6 @@ export interface NativeBinding {
   /** All or nothing. Value i is the next sizes[i] bytes of `values`. 0 or -code. */
   intSetMany(handle: number, keys: Float64Array, values: Uint8Array, sizes: Float64Array): number;
   stringSetMany(handle: number, keys: readonly string[], values: Uint8Array, sizes: Float64Array): number;
-  /**
-   * All or nothing. types[i], a {@link KeyedChange}: set; insert, which fails with -EXISTS if the key is there; delete, and
-   * require, which changes nothing: both fail with -NOT_FOUND if it is not. `data[i]` is ignored for the last two. 0 or -code.
-   */
-  keyedBatch(
-    handle: number,
-    types: Uint8Array,
-    keys: readonly (number | string)[],
-    data: readonly (Uint8Array | undefined)[],
-  ): number;
   /** Removes all live entries of a kind, all or nothing; the number removed or -code. */
   clear(handle: number, kind: EntryKind): number;
 
