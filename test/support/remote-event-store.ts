@@ -15,18 +15,15 @@ interface Answer {
   error?: { kind: string; name: string; message: string; code: MmcbErrorCode; more: object };
 }
 
-/** A store in a thread of its own. */
+/** A thread with a store, one after another. */
 export class EventStoreThread {
   readonly worker: Worker;
   readonly #waiting = new Map<number, { resolve: (result: never) => void; reject: (error: Error) => void }>();
-  readonly ready: Promise<void>;
   #id = 0;
   #iterators = 0;
 
-  constructor(path: string, options: EventStoreOptions = {}) {
-    const url = new URL('../workers/event-store.mjs', import.meta.url);
-    this.worker = new Worker(url, { workerData: { path, options } });
-    this.ready = new Promise<void>((resolve, reject) => this.#waiting.set(-1, { resolve: () => resolve(), reject }));
+  constructor() {
+    this.worker = new Worker(new URL('../workers/event-store.mjs', import.meta.url));
     this.worker.on('message', (answer: Answer) => this.#answer(answer));
     const fail = (error: Error): void => {
       for (const { reject } of this.#waiting.values()) reject(error);
@@ -34,6 +31,11 @@ export class EventStoreThread {
     };
     this.worker.on('error', fail);
     this.worker.on('exit', () => fail(new Error('the worker has ended')));
+  }
+
+  /** Opens a file. */
+  use(path: string, options: EventStoreOptions): Promise<void> {
+    return this.ask('use', path, options);
   }
 
   ask<T>(call: string, ...args: unknown[]): Promise<T> {
@@ -82,9 +84,12 @@ export class EventStoreThreads implements AnyEventStore {
     this.#threads = threads;
   }
 
-  static async open(count: number, path: string, options: EventStoreOptions): Promise<EventStoreThreads> {
-    const threads = Array.from({ length: count }, () => new EventStoreThread(path, options));
-    await Promise.all(threads.map(({ ready }) => ready));
+  static async open(
+    threads: readonly EventStoreThread[],
+    path: string,
+    options: EventStoreOptions,
+  ): Promise<EventStoreThreads> {
+    await Promise.all(threads.map((thread) => thread.use(path, options)));
     return new EventStoreThreads(threads);
   }
 
@@ -117,7 +122,6 @@ export class EventStoreThreads implements AnyEventStore {
 
   async #close(): Promise<void> {
     await Promise.all(this.#threads.map((thread) => thread.ask('call', 'close', [])));
-    await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
   }
 
   #call<T>(name: string, args: unknown[]): Promise<T> {

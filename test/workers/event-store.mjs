@@ -2,13 +2,17 @@
  * A thread with an event store open, which does what it is told: messages { id, call, args } are answered with { id, result }
  * or { id, error }. Iterators stay here: 'open' makes one, 'next' and 'return' ask it.
  */
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { EventStore } from '../../dist/esm/index.js';
 
-const store = await EventStore.open(workerData.path, workerData.options);
+let store;
 const iterators = new Map();
 
 const calls = {
+  /** Opens a file, the next one after another. */
+  async use(path, options) {
+    store = await EventStore.open(path, options);
+  },
   call: (name, args) => store[name](...args),
   checkpoint: (name, call, args) => store.checkpoint(name)[call](...args),
   open(number, name, args) {
@@ -36,4 +40,3 @@ parentPort.on('message', async ({ id, call, args }) => {
     parentPort.postMessage({ id, error: { kind, name, message, code, more } });
   }
 });
-parentPort.postMessage({ id: -1 });

@@ -1,5 +1,5 @@
 /** One event store in several threads: the contract holds with every call going to another one, and threads that end harm nothing. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { EventStore, type EventStoreOptions } from '../../src/index.js';
 import { anEvent, collect, eventStoreContract, versionsOf } from '../contract/event-store-contract.js';
 import { EventStoreThread, EventStoreThreads } from '../support/remote-event-store.js';
@@ -12,23 +12,26 @@ describe.each([
   { name: "two threads, durability 'process'", options: { ...small, durability: 'process' as const } },
 ])('EventStore in $name', ({ name, options }) => {
   let path = '';
+  const threads: EventStoreThread[] = [];
+  beforeAll(() => void threads.push(new EventStoreThread(), new EventStoreThread()));
+  afterAll(() => Promise.all(threads.map(({ worker }) => worker.terminate())));
   eventStoreContract({
     name,
     persistent: true,
     create: (more) => {
       path = tempFile();
-      return EventStoreThreads.open(2, path, { ...options, ...more });
+      return EventStoreThreads.open(threads, path, { ...options, ...more });
     },
-    reopen: (more) => EventStoreThreads.open(2, path, { ...options, ...more }),
+    reopen: (more) => EventStoreThreads.open(threads, path, { ...options, ...more }),
   });
 });
 
 describe('an event store in several threads', () => {
   const threads: EventStoreThread[] = [];
   const thread = async (path: string, options: EventStoreOptions = small): Promise<EventStoreThread> => {
-    const made = new EventStoreThread(path, options);
+    const made = new EventStoreThread();
     threads.push(made);
-    await made.ready;
+    await made.use(path, options);
     return made;
   };
   afterEach(async () => {
@@ -109,7 +112,10 @@ describe('an event store in several threads', () => {
     const store = await EventStore.open(path, small);
     const seen: number[] = [];
     const subscription = (async () => {
-      for await (const { version } of store.subscribe()) seen.push(version);
+      for await (const { version, event } of store.subscribe()) {
+        seen.push(version);
+        if (event.type === 'End') break;
+      }
     })();
     for (let round = 0; round < 8; round++) {
       const other = await thread(path);
@@ -120,12 +126,12 @@ describe('an event store in several threads', () => {
       await store.store(anEvent('mine'));
       expect(seen.length).toBeGreaterThanOrEqual(enough - 1);
     }
-    const latest = await store.latestVersion();
+    const latest = await store.store(anEvent('mine', 'End'));
+    await subscription;
     const events = await collect(store.load());
     expect(versionsOf(events)).toEqual(Array.from({ length: latest }, (_, i) => i + 1));
     expect(await store.buffer.verify()).toMatchObject({ ok: true });
-    await store.close();
-    await subscription;
     expect(seen).toEqual(versionsOf(events));
+    await store.close();
   });
 });
