@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "core/address.h"
+#include "core/bytes.h"
 #include "core/format.h"
 #include "core/journal.h"
 #include "core/key_index.h"
@@ -34,9 +35,6 @@
 #include "core/volume.h"
 
 namespace mmcb {
-
-using Bytes = std::span<const std::byte>;
-using MutableBytes = std::span<std::byte>;
 
 // A key as the engine sees it: its kind and its bytes (8 bytes for kIntKey, none for kPlain).
 struct Key {
@@ -205,6 +203,7 @@ class Engine {
   friend class Batch;
   friend class Compactor;
   friend class Recovery;
+  friend class SavedTables;
   friend class SyncMachine;
   friend class Verifier;
 

@@ -59,6 +59,8 @@ export interface NativeOpenOptions {
   syncInterval: number;
   /** 0: no limit. */
   maxSize: number;
+  /** Save the tables at closing, if they are large, and take them at opening. */
+  savedTables: boolean;
   readOnly: boolean;
   /** 0: strict, 1: salvage. */
   recovery: 0 | 1;
