@@ -494,6 +494,7 @@ export class EventStore<E extends DomainEvent = DomainEvent>
     }
   }
 
+  /** `close()`, at the end of an `await using` block. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
