@@ -37,6 +37,10 @@ export const errorCodes = {
   MMCB_VERSION_CONFLICT: ['the expected version is not the current one', 'load the newer events and decide again'],
   MMCB_EVENT_NOT_FOUND: ['there is no event with this id', 'check the id'],
   MMCB_EVENT_EXISTS: ['an event with this id and other content is stored already', 'give each event an id of its own'],
+  MMCB_STORED: [
+    'the wait was aborted, but the events are stored',
+    'do not store them again, or with the same ids: that is acknowledged',
+  ],
   MMCB_CODEC: ['a codec, or another function that was given, threw', 'its error is in cause; nothing was changed'],
   MMCB_LAYER: ['Redis failed or timed out', 'its error is in cause'],
   MMCB_NATIVE: ['the native addon could not be loaded', 'build it, or set MMCB_NATIVE_BINDING to its path'],

@@ -31,6 +31,26 @@ export { json } from './codec/json.js';
 export { msgpack } from './codec/msgpack.js';
 export { utf8 } from './codec/utf8.js';
 export { errorCodes, MmcbError, type MmcbErrorCode, type SystemError } from './errors.js';
+export type { AppendStats } from './events/appending.js';
+export type { Checkpoint } from './events/checkpoint.js';
+export type { CollectReport } from './events/collecting.js';
+export { StoredError, VersionConflictError } from './events/errors.js';
+export type { DomainEvent, ExpectedVersion, StoredEvent, Version } from './events/event.js';
+export { EventStore, type EventStoreLike, type EventStoreStats } from './events/event-store.js';
+export type {
+  CollectOptions,
+  EventStoreOptions,
+  LoadOptions,
+  Logger,
+  SnapshotOptions,
+  StoreBatchOptions,
+  StoreOptions,
+  SubscribeOptions,
+} from './events/options.js';
+export type { Upcaster, Upcasters } from './events/payload.js';
+export type { Snapshot } from './events/snapshots.js';
+export type { EventStoreEvents } from './events/telling.js';
+export type { CommitStats } from './events/visibility.js';
 export { AbstractIntMap, IntMap } from './map/int-map.js';
 export type { MapOptions, MapRecovery } from './map/keyed-map.js';
 export { type IdOf, type RecordId, RecordMap, type RecordMapOptions } from './map/record-map.js';

@@ -24,7 +24,8 @@ std::byte* append_store(std::byte* at, uint64_t offset, const void* bytes, uint3
 
 bool is_keyed(const BatchOperation& operation) {
   using Type = BatchOperation::Type;
-  return operation.type == Type::kSet || operation.type == Type::kDelete || operation.type == Type::kInsert;
+  return operation.type == Type::kSet || operation.type == Type::kDelete || operation.type == Type::kInsert ||
+         operation.type == Type::kRequire;
 }
 
 }  // namespace
@@ -115,6 +116,7 @@ Status Batch::prepare(BatchOperation& operation, uint64_t word) {
   using Type = BatchOperation::Type;
   const bool keyed = is_keyed(operation);
   const Key key = keyed ? operation.key : Key{};
+  if (operation.type == Type::kRequire) return require(key, word);
   const bool writes = operation.type != Type::kRemove && operation.type != Type::kDelete;
   if (writes) MMCB_TRY(engine_.check_sizes(key, operation.data));
 
@@ -173,6 +175,15 @@ Status Batch::prepare(BatchOperation& operation, uint64_t word) {
   return write_version(fresh, operation.data);
 }
 
+Status Batch::require(const Key& key, uint64_t word) {
+  if (pending(key, word) != nullptr) return Status();
+  Engine::Found found;
+  MMCB_TRY(engine_.locate(key, word, &found));
+  const Change* change = pending(found.address);
+  if (change == nullptr || !change->ends) return Status();
+  return Status(Code::kNotFound, "the batch itself has removed what it requires");
+}
+
 void Batch::prepare_removal(const Engine::Found& found) {
   Change& change = changes_.emplace_back(change_of(found));
   change.ends = true;
@@ -215,6 +226,7 @@ Status Batch::carry_out(const std::vector<std::byte>& list, uint64_t digest) {
 }
 
 Status Batch::commit() {
+  if (changes_.empty()) return Status();
   Engine& e = engine_;
   std::vector<std::byte> list(changes_.size() * 2 * kStoreSize);
   std::byte* end = list.data();

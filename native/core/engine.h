@@ -49,10 +49,11 @@ struct EntryInfo {
 
 struct BatchOperation {
   // kInsert is a kSet that fails with kExists where there is an entry: who shares a store decides by it who was first.
-  enum class Type : uint8_t { kAdd, kUpdate, kRemove, kSet, kDelete, kInsert };
+  // kRequire changes nothing, and fails with kNotFound where there is none: what was decided may rely on it.
+  enum class Type : uint8_t { kAdd, kUpdate, kRemove, kSet, kDelete, kInsert, kRequire };
   Type type = Type::kAdd;
   Address address;  // of kUpdate and kRemove; receives that of kAdd, kSet and kInsert
-  Key key;          // of kSet, kDelete and kInsert
+  Key key;          // of kSet, kDelete, kInsert and kRequire
   Bytes data;       // of kAdd, kUpdate, kSet and kInsert
 };
 

@@ -38,7 +38,7 @@ export const EntryKind = { PLAIN: 0, INT: 1, STRING: 2, ALL: 255 } as const;
 export type EntryKind = (typeof EntryKind)[keyof typeof EntryKind];
 
 /** What `keyedBatch` does with a key. */
-export const KeyedChange = { SET: 0, INSERT: 1, DELETE: 2 } as const;
+export const KeyedChange = { SET: 0, INSERT: 1, DELETE: 2, REQUIRE: 3 } as const;
 
 /** Makes the error that a cold call throws or hands to its callback. `errno` is 0 and `syscall` '' where none applies. */
 export type ErrorFactory = (code: number, message: string, errno: number) => Error;
@@ -242,8 +242,8 @@ export interface NativeBinding {
 
   /**
    * The same for keys: numbers are keys of INT entries, strings of STRING entries. types[i]: 0 set, 1 insert (-EXISTS where
-   * there is an entry), 2 delete (-NOT_FOUND where there is none), an operation seeing those before it. `data[i]` is ignored
-   * for deletes. 0 or -code.
+   * there is an entry), 2 delete and 3 require, which changes nothing (-NOT_FOUND where there is none), an operation seeing
+   * those before it. `data[i]` is ignored for the last two. 0 or -code.
    */
   keyedBatch(
     handle: number,

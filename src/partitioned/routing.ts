@@ -4,7 +4,7 @@
  */
 import { msgpack } from '../codec/msgpack.js';
 import { callbackError } from '../errors.js';
-import { hashOf } from '../queue/record.js';
+import { hashOf } from '../internal/text.js';
 
 const codec = msgpack<unknown>();
 const word = new DataView(new ArrayBuffer(8));

@@ -6,6 +6,7 @@ import { type CompactableBuffer, storeOf } from '../buffer/compactable-buffer.js
 import type { Codec } from '../codec/codec.js';
 import { msgpack } from '../codec/msgpack.js';
 import type { Store } from '../internal/lifecycle.js';
+import { hashOf } from '../internal/text.js';
 import type { FullClock } from './clock.js';
 import { Consumers } from './consumers.js';
 import { type Encoded, ItemValues } from './item-values.js';
@@ -15,7 +16,6 @@ import { Counter, emptyIndex, NONE, QueueIndex, State } from './queue-index.js';
 import type { QueueSide } from './queue-side.js';
 import { type LeaseToken, type QueueCounts, QueueState, type StateOptions } from './queue-state.js';
 import { QueueTime } from './queue-time.js';
-import { hashOf } from './record.js';
 import { Storing, type StoringOptions } from './storing.js';
 
 const NEVER = Number.POSITIVE_INFINITY;

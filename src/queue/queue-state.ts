@@ -13,8 +13,9 @@ import { EntryCursor, readEntry } from '../buffer/entry-cursor.js';
 import type { BufferStats } from '../buffer/reports.js';
 import type { Store } from '../internal/lifecycle.js';
 import { EntryKind, NativeCode } from '../internal/native.js';
+import { hashOf } from '../internal/text.js';
 import { Counter, NONE, type QueueIndex, State } from './queue-index.js';
-import { type Held, hashOf, isOfKey, type RecordHead, RecordWriter, StoredRecord } from './record.js';
+import { type Held, isOfKey, type RecordHead, RecordWriter, StoredRecord } from './record.js';
 
 const NEVER = Number.POSITIVE_INFINITY;
 

@@ -28,6 +28,7 @@
  */
 import { describe, MmcbError } from '../errors.js';
 import { Staging } from '../internal/staging.js';
+import { isLatin1, putText, readText, textOf } from '../internal/text.js';
 import { State } from './queue-index.js';
 
 export const HEADER = 80;
@@ -199,12 +200,17 @@ export class StoredRecord implements RecordHead {
   }
 
   get key(): string {
-    return text(this.bytes, this.#start + HEADER, this.#keyBytes, (this.#flags & Flag.KEY_UTF16) !== 0);
+    return readText(this.bytes, this.#start + HEADER, this.#keyBytes, (this.#flags & Flag.KEY_UTF16) !== 0);
   }
 
   get id(): string | undefined {
     if ((this.#flags & Flag.ID) === 0) return undefined;
-    return text(this.bytes, this.#start + HEADER + this.#keyBytes, this.#idBytes, (this.#flags & Flag.ID_UTF16) !== 0);
+    return readText(
+      this.bytes,
+      this.#start + HEADER + this.#keyBytes,
+      this.#idBytes,
+      (this.#flags & Flag.ID_UTF16) !== 0,
+    );
   }
 
   /** The value's bytes lie from here on. */
@@ -301,31 +307,6 @@ export function isOfKey(bytes: Buffer, start: number, key: string): boolean {
 export function checkText(value: string, name: string): void {
   if (value.length * 2 <= MAX_TEXT || (value.length <= MAX_TEXT && isLatin1(value))) return;
   throw new MmcbError('MMCB_TOO_LARGE', describe('MMCB_TOO_LARGE', name));
-}
-
-function isLatin1(value: string): boolean {
-  for (let i = 0; i < value.length; i++) if (value.charCodeAt(i) > 0xff) return false;
-  return true;
-}
-
-/** Writes a text; where it ends. */
-function putText(target: Buffer, value: string, isWide: boolean, at: number): number {
-  if (isWide) return at + target.write(value, at, 'utf16le');
-  if (value.length > 40) return at + target.write(value, at, 'latin1');
-  for (let i = 0; i < value.length; i++) target[at + i] = value.charCodeAt(i);
-  return at + value.length;
-}
-
-function text(bytes: Buffer, start: number, size: number, utf16: boolean): string {
-  return bytes.toString(utf16 ? 'utf16le' : 'latin1', start, start + size);
-}
-
-/** A hash of a key: 32 bits, the same in every thread. */
-export function hashOf(key: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
-  hash = Math.imul(hash ^ (hash >>> 15), 0x85ebca6b);
-  return (hash ^ (hash >>> 13)) >>> 0;
 }
 
 function notARecord(): MmcbError {

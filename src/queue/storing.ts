@@ -1,11 +1,12 @@
 /** Storing: what becomes of a store, given what is known of its key. */
 import { MmcbError } from '../errors.js';
 import { show } from '../internal/options.js';
+import { hashOf } from '../internal/text.js';
 import type { Encoded, ItemValues } from './item-values.js';
 import { checkSpan, type QueueItem } from './options.js';
 import { NONE, State } from './queue-index.js';
 import type { QueueState } from './queue-state.js';
-import { checkText, type Held, hashOf, type RecordHead, type StoredRecord } from './record.js';
+import { checkText, type Held, type RecordHead, type StoredRecord } from './record.js';
 
 /** The options that storing depends on; times in milliseconds. */
 export interface StoringOptions {

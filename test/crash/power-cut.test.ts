@@ -13,10 +13,8 @@
  * MMCB_CUTS sets the number of cuts, MMCB_SEED the seed (what the children do, at which sync the power fails and what gets
  * to the disk, as far as that can be repeated with threads). On failure the file and the log are kept, and named.
  */
-import { execFileSync } from 'node:child_process';
 import { copyFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type BufferOptions, CompactableBuffer, type RecoveryReport } from '../../src/index.js';
 import { Random } from '../support/random.js';
@@ -25,6 +23,7 @@ import { type Log, readLog } from './log.mjs';
 import { contents, Model, type Ref } from './model.js';
 import { type Cut, CutChild } from './power-cut/child.js';
 import { findPrefix, History, type Prefix } from './power-cut/prefix.js';
+import { buildShim } from './power-cut/shim.js';
 
 const seed = Number(process.env['MMCB_SEED'] ?? Date.now() % 1_000_000);
 const cuts = Number(process.env['MMCB_CUTS'] ?? 320);
@@ -97,19 +96,7 @@ const totals = {
 
 let shim = '';
 beforeAll(() => {
-  shim = join(tempFolder(), 'shim.so');
-  const source = fileURLToPath(new URL('./power-cut/shim.c', import.meta.url));
-  execFileSync(process.env['CC'] ?? 'cc', [
-    '-O2',
-    '-Wall',
-    '-Werror',
-    '-shared',
-    '-fPIC',
-    '-pthread',
-    source,
-    '-o',
-    shim,
-  ]);
+  shim = buildShim();
 });
 
 afterAll(() => {

@@ -63,11 +63,15 @@ describe.each(['README.md', ...docs])('%s', (page) => {
   const examples = blocks.filter(isProgram);
   let folder = '';
 
-  // As an application has it: mmcb in node_modules.
+  // As an application has it: mmcb in node_modules, and what its adapters are for.
   beforeAll(() => {
     folder = tempFolder();
-    mkdirSync(join(folder, 'node_modules'));
-    symlinkSync(root, join(folder, 'node_modules', 'mmcb'), 'junction');
+    const { peerDependencies } = JSON.parse(textOf('package.json')) as { peerDependencies: object };
+    for (const name of ['mmcb', ...Object.keys(peerDependencies)]) {
+      const place = join(folder, 'node_modules', name);
+      mkdirSync(dirname(place), { recursive: true });
+      symlinkSync(name === 'mmcb' ? root : join(root, 'node_modules', name), place, 'junction');
+    }
   });
 
   it('names the language of every block', () => {

@@ -1,0 +1,17 @@
+import { join } from 'node:path';
+import { EventStore } from '../../dist/esm/index.js';
+
+export async function open(folder, durable) {
+  const store = await EventStore.open(join(folder, 'events.mmcb'), { durability: durable ? 'commit' : 'interval' });
+  return {
+    append: (event, expectedVersion) => store.store(event, { expectedVersion }),
+    appendBatch: (events) => store.storeBatch(events),
+    async loadByAggregate(aggregateId, visit) {
+      for await (const { event } of store.loadByAggregate(aggregateId)) visit(event);
+    },
+    async replay(visit) {
+      for await (const { event } of store.load()) visit(event);
+    },
+    close: () => store.close(),
+  };
+}

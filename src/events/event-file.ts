@@ -1,0 +1,263 @@
+/**
+ * EventFile: the file of an event store, as keys and bytes. Knows where everything is, and nothing of what it means.
+ *
+ *     key                      value
+ *     a version (int)          the record of that event
+ *     'events:head'            era and latest version, each as binary64
+ *     'events:era:' + era      nothing
+ *     'snapshot:' + aggregate  see snapshots.ts
+ *     'checkpoint:' + name     a version, as binary64
+ *
+ * Several threads write to a file. What they decide on may change before they have written it, so every write says what it
+ * relies on, and fails if that is no longer so:
+ * - an append *inserts* the versions after the last one that it knows: it fails if somebody else has appended;
+ * - it also *requires* the era that it knows. Whoever removes events, or saves a snapshot, ends the era and begins the next,
+ *   in the same batch: it fails if that has happened. (A version that was removed could otherwise be given out again.)
+ */
+import { type CompactableBuffer, storeOf } from '../buffer/compactable-buffer.js';
+import { EntryCursor } from '../buffer/entry-cursor.js';
+import { claimKind } from '../buffer/file-kind.js';
+import { MmcbError } from '../errors.js';
+import type { Store } from '../internal/lifecycle.js';
+import { EntryKind, KeyedChange, NativeCode } from '../internal/native.js';
+import { readLarge, SLAB_SIZE } from '../internal/slab.js';
+import { decodeStringKey } from '../map/keys.js';
+import type { Version } from './event.js';
+
+const KIND = 'EventStore 1';
+const HEAD = 'events:head';
+const ERA = 'events:era:';
+const SNAPSHOT = 'snapshot:';
+const CHECKPOINT = 'checkpoint:';
+const NOTHING = Buffer.alloc(0);
+
+/** One change of a batch. Without bytes it removes. */
+export interface Change {
+  readonly key: Version | string;
+  readonly bytes?: Uint8Array | undefined;
+}
+
+export class EventFile {
+  readonly buffer: CompactableBuffer;
+  readonly store: Store;
+  readonly isReadOnly: boolean;
+  #era = 0;
+  #eraKey = '';
+  readonly #types = new Uint8Array([KeyedChange.REQUIRE, KeyedChange.INSERT]);
+
+  constructor(buffer: CompactableBuffer, isReadOnly: boolean) {
+    this.buffer = buffer;
+    this.store = storeOf(buffer);
+    this.isReadOnly = isReadOnly;
+  }
+
+  /** Marks a new file as one of events, or checks that it is one. The latest version that the head knows of. */
+  claim(): Version {
+    claimKind(this.buffer, KIND);
+    for (let era = 0; ; ) {
+      const latest = this.readHead();
+      if (this.isReadOnly || this.isCurrent()) return latest;
+      // A new file, or one that was salvaged without its era. Several threads may be here: the first one begins the era.
+      era = Math.max(era, this.#era) + 1;
+      const code = this.#batch([
+        { type: KeyedChange.SET, key: HEAD, bytes: head(era, latest) },
+        { type: KeyedChange.INSERT, key: ERA + era, bytes: NOTHING },
+      ]);
+      this.#answer(code);
+    }
+  }
+
+  // ---- Eras ----
+
+  /** Whether the era that is known is still the file's. A file that is only read has no other. */
+  isCurrent(): boolean {
+    return this.isReadOnly || this.store.native.stringHas(this.store.handle, this.#eraKey);
+  }
+
+  /** Learns the era of the file; the latest version as its head knows it. */
+  readHead(): Version {
+    const bytes = this.readString(HEAD);
+    if (bytes === undefined || bytes.length !== 16) return 0;
+    this.#era = bytes.readDoubleLE(0);
+    this.#eraKey = ERA + this.#era;
+    return bytes.readDoubleLE(8);
+  }
+
+  // ---- Writing ----
+
+  /**
+   * Stores records as the versions from `first` on, all or none. False if another thread was faster, or began an era: nothing
+   * has changed then.
+   */
+  append(first: Version, records: readonly Uint8Array[]): boolean {
+    const { native, handle } = this.store;
+    const count = records.length;
+    const types = count === 1 ? this.#types : new Uint8Array(count + 1).fill(KeyedChange.INSERT, 1);
+    types[0] = KeyedChange.REQUIRE;
+    const keys: (number | string)[] = [this.#eraKey];
+    const data: (Uint8Array | undefined)[] = [undefined];
+    for (let i = 0; i < count; i++) {
+      keys.push(first + i);
+      data.push(records[i]);
+    }
+    return this.#answer(native.keyedBatch(handle, types, keys, data));
+  }
+
+  /** Makes changes, and begins a new era, all or none; false as `append`. `latest`: the latest version there is. */
+  change(latest: Version, changes: readonly Change[]): boolean {
+    const era = this.#era + 1;
+    const code = this.#batch([
+      { type: KeyedChange.DELETE, key: this.#eraKey, bytes: undefined },
+      { type: KeyedChange.INSERT, key: ERA + era, bytes: NOTHING },
+      { type: KeyedChange.SET, key: HEAD, bytes: head(era, latest) },
+      ...changes.map(({ key, bytes }) => {
+        return { type: bytes === undefined ? KeyedChange.DELETE : KeyedChange.SET, key, bytes };
+      }),
+    ]);
+    if (!this.#answer(code)) return false;
+    this.#era = era;
+    this.#eraKey = ERA + era;
+    return true;
+  }
+
+  #batch(changes: readonly { type: number; key: number | string; bytes: Uint8Array | undefined }[]): number {
+    const { native, handle } = this.store;
+    const code = native.keyedBatch(
+      handle,
+      Uint8Array.from(changes, ({ type }) => type),
+      changes.map(({ key }) => key),
+      changes.map(({ bytes }) => bytes),
+    );
+    if (code === 0) this.store.changes++;
+    return code;
+  }
+
+  #answer(code: number): boolean {
+    if (code === -NativeCode.EXISTS || code === -NativeCode.NOT_FOUND) return false;
+    if (code < 0) throw this.store.failure(code);
+    return true;
+  }
+
+  // ---- Reading events ----
+
+  has(version: Version): boolean {
+    return this.store.native.intHas(this.store.handle, version);
+  }
+
+  /** The record of a version as bytes of the caller's own; undefined if there is none. Throws MMCB_CORRUPT for damage. */
+  readOne(version: Version): Buffer | undefined {
+    const { native, handle, slab } = this.store;
+    return this.#value(
+      native.intGet(handle, version, slab.position),
+      (position) => native.intGet(handle, version, position),
+      (target) => native.intGetInto(handle, version, target, 0),
+    );
+  }
+
+  /** The versions that there are, ascending; those of damaged events, too. */
+  versions(): Float64Array {
+    const { native, handle } = this.store;
+    let versions = new Float64Array(native.count(handle, EntryKind.INT));
+    let count = 0;
+    let isDamaged = false;
+    const add = (version: Version): void => {
+      if (count === versions.length) {
+        const larger = new Float64Array(count * 2 + 16); // another thread appends
+        larger.set(versions);
+        versions = larger;
+      }
+      versions[count++] = version;
+    };
+    for (const cursor = new EntryCursor(this.store, EntryKind.INT, false); ; ) {
+      try {
+        if (!cursor.advance()) break;
+        add(cursor.key);
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        isDamaged = true; // the cursor is behind it, and has not said which version it is
+      }
+    }
+    if (isDamaged) {
+      const found = new Set(versions.subarray(0, count));
+      const last = found.size === 0 ? 0 : versions.subarray(0, count).reduce((most, one) => Math.max(most, one));
+      for (let version = 1; version < last; version++) if (!found.has(version) && this.has(version)) add(version);
+    }
+    return sorted(versions.subarray(0, count));
+  }
+
+  // ---- Reading and writing what has a name ----
+
+  readString(key: string): Buffer | undefined {
+    const { native, handle, slab } = this.store;
+    return this.#value(
+      native.stringGet(handle, key, slab.position),
+      (position) => native.stringGet(handle, key, position),
+      (target) => native.stringGetInto(handle, key, target, 0),
+    );
+  }
+
+  set(key: string, bytes: Uint8Array): void {
+    const { native, handle } = this.store;
+    const code = native.stringSet(handle, key, bytes);
+    if (code < 0) throw this.store.failure(code);
+    this.store.changes++;
+  }
+
+  /** False if it was not there. */
+  remove(key: string): boolean {
+    const { native, handle } = this.store;
+    const code = native.stringDelete(handle, key);
+    if (code < 0) throw this.store.failure(code);
+    this.store.changes++;
+    return code > 0;
+  }
+
+  /** Everything that has a name: snapshots by aggregate, checkpoints by name. */
+  *named(): Generator<{ kind: 'snapshot' | 'checkpoint'; name: string; bytes: Buffer }> {
+    const cursor = new EntryCursor(this.store, EntryKind.STRING, true);
+    while (cursor.advance()) {
+      const key = cursor.stringKey(decodeStringKey);
+      if (key.startsWith(SNAPSHOT)) {
+        yield { kind: 'snapshot', name: key.slice(SNAPSHOT.length), bytes: cursor.take() };
+      } else if (key.startsWith(CHECKPOINT)) {
+        yield { kind: 'checkpoint', name: key.slice(CHECKPOINT.length), bytes: cursor.take() };
+      }
+    }
+  }
+
+  #value(
+    size: number,
+    read: (position: number) => number,
+    readInto: (target: Uint8Array) => number,
+  ): Buffer | undefined {
+    const { slab } = this.store;
+    if (size >= 0 && slab.position + size <= SLAB_SIZE) return slab.take(size);
+    const bytes = size < 0 ? size : readLarge(slab, size, read, readInto);
+    if (typeof bytes !== 'number') return bytes;
+    if (bytes === -NativeCode.NOT_FOUND) return undefined;
+    throw this.store.failure(bytes);
+  }
+}
+
+/** The keys under which a snapshot and a checkpoint lie. */
+export const snapshotKey = (aggregateId: string): string => SNAPSHOT + aggregateId;
+export const checkpointKey = (name: string): string => CHECKPOINT + name;
+
+function head(era: number, latest: Version): Buffer {
+  const bytes = Buffer.allocUnsafe(16);
+  bytes.writeDoubleLE(era, 0);
+  bytes.writeDoubleLE(latest, 8);
+  return bytes;
+}
+
+/** Whether an error is about the one entry that was read. */
+export function isDamage(error: unknown): boolean {
+  return error instanceof MmcbError && error.code === 'MMCB_CORRUPT';
+}
+
+function sorted(versions: Float64Array): Float64Array {
+  for (let i = 1; i < versions.length; i++) {
+    if ((versions[i - 1] as number) > (versions[i] as number)) return versions.sort();
+  }
+  return versions;
+}

@@ -1,0 +1,204 @@
+/**
+ * Records: the stored form of one event, under its version as an int key.
+ *
+ *     offset  size
+ *        0     1   version of this layout: 1
+ *        1     1   flags: 1 the type is UTF-16, 2 the aggregate id is, 4 the id is, 8 there is metadata,
+ *                  16 data and metadata are compressed, 32 collected: data and metadata are gone,
+ *                  64 the next version was stored by the same call
+ *        2     2   bytes of the type
+ *        4     2   bytes of the aggregate id
+ *        6     2   bytes of the id
+ *        8     8   when it was stored: milliseconds since 1970, as binary64
+ *       16     4   version of the aggregate: the event's number among those of its aggregate
+ *       20     2   schema version of the data
+ *       22     2   0
+ *       24     4   bytes of the data
+ *       28     4   bytes of the metadata
+ *       32         type, aggregate id, id, data, metadata
+ *
+ * All numbers are little-endian; the strings are as in internal/text.ts. Everything that the indexes are made of stands
+ * before the data, so that they are made without decoding it.
+ */
+import { describe, MmcbError } from '../errors.js';
+import { hashOfBytes, isLatin1, putText, readText, textOf } from '../internal/text.js';
+import type { DomainEvent } from './event.js';
+
+export const HEADER = 32;
+const VERSION = 1;
+const MAX_DATA = 2 ** 31 - 1;
+
+const Flag = {
+  TYPE_UTF16: 1,
+  AGGREGATE_UTF16: 2,
+  ID_UTF16: 4,
+  METADATA: 8,
+  COMPRESSED: 16,
+  COLLECTED: 32,
+  CONTINUED: 64,
+} as const;
+
+/** What there is to store of an event besides its names. */
+export interface Payload {
+  readonly data: Uint8Array;
+  readonly metadata: Uint8Array | undefined;
+  readonly compressed: boolean;
+  readonly schemaVersion: number;
+}
+
+/** The bytes of an event; its time and version are filled in when it is stored, by `stamp`. */
+export function writeRecord(event: DomainEvent, payload: Payload): Buffer {
+  const type = textOf(event.type);
+  const aggregateId = textOf(event.aggregateId);
+  const id = textOf(event.id);
+  const { data, metadata } = payload;
+  const metadataBytes = metadata?.length ?? 0;
+  const size = HEADER + type.bytes + aggregateId.bytes + id.bytes + data.length + metadataBytes;
+  if (size > MAX_DATA) throw new MmcbError('MMCB_TOO_LARGE', describe('MMCB_TOO_LARGE', `event ${event.id}`));
+  const bytes = Buffer.allocUnsafe(size);
+  bytes[0] = VERSION;
+  bytes[1] =
+    (type.utf16 ? Flag.TYPE_UTF16 : 0) |
+    (aggregateId.utf16 ? Flag.AGGREGATE_UTF16 : 0) |
+    (id.utf16 ? Flag.ID_UTF16 : 0) |
+    (metadata === undefined ? 0 : Flag.METADATA) |
+    (payload.compressed ? Flag.COMPRESSED : 0);
+  bytes.writeUInt16LE(type.bytes, 2);
+  bytes.writeUInt16LE(aggregateId.bytes, 4);
+  bytes.writeUInt16LE(id.bytes, 6);
+  bytes.writeDoubleLE(0, 8);
+  bytes.writeUInt32LE(0, 16);
+  bytes.writeUInt32LE(payload.schemaVersion, 20); // and the two bytes behind it
+  bytes.writeUInt32LE(data.length, 24);
+  bytes.writeUInt32LE(metadataBytes, 28);
+  let at = putText(bytes, type.text, type.utf16, HEADER);
+  at = putText(bytes, aggregateId.text, aggregateId.utf16, at);
+  at = putText(bytes, id.text, id.utf16, at);
+  bytes.set(data, at);
+  if (metadata !== undefined) bytes.set(metadata, at + data.length);
+  return bytes;
+}
+
+/** Says when an event was stored, as which of its aggregate, and whether the next version belongs to the same call. */
+export function stamp(record: Buffer, timestamp: number, aggregateVersion: number, isContinued: boolean): void {
+  const flags = record[1] as number;
+  record[1] = isContinued ? flags | Flag.CONTINUED : flags & ~Flag.CONTINUED;
+  record.writeDoubleLE(timestamp, 8);
+  record.writeUInt32LE(aggregateVersion, 16);
+}
+
+/** A look at a record, used again for the next one: `read` says where it lies. */
+export class RecordView {
+  bytes: Buffer = Buffer.alloc(0);
+  #flags = 0;
+  /** Where the type, the aggregate id, the id, the data and the metadata begin, and where the record ends. */
+  #type = 0;
+  #aggregate = 0;
+  #id = 0;
+  #data = 0;
+  #metadata = 0;
+  #end = 0;
+
+  /** Looks at bytes [start, end). Throws MMCB_CORRUPT where they are no record. */
+  read(bytes: Buffer, start = 0, end = bytes.length): this {
+    if (end - start < HEADER || bytes[start] !== VERSION) throw notARecord();
+    this.bytes = bytes;
+    this.#flags = bytes[start + 1] as number;
+    this.#type = start + HEADER;
+    this.#aggregate = this.#type + bytes.readUInt16LE(start + 2);
+    this.#id = this.#aggregate + bytes.readUInt16LE(start + 4);
+    this.#data = this.#id + bytes.readUInt16LE(start + 6);
+    this.#metadata = this.#data + bytes.readUInt32LE(start + 24);
+    this.#end = this.#metadata + bytes.readUInt32LE(start + 28);
+    if (this.#data > end) throw notARecord();
+    return this;
+  }
+
+  /** The same for a record that is there as a whole. */
+  readWhole(bytes: Buffer, start = 0, end = bytes.length): this {
+    this.read(bytes, start, end);
+    if (this.#end !== end) throw notARecord();
+    return this;
+  }
+
+  get timestamp(): number {
+    return this.bytes.readDoubleLE(this.#type - 24);
+  }
+
+  get aggregateVersion(): number {
+    return this.bytes.readUInt32LE(this.#type - 16);
+  }
+
+  get schemaVersion(): number {
+    return this.bytes.readUInt16LE(this.#type - 12);
+  }
+
+  get isCollected(): boolean {
+    return (this.#flags & Flag.COLLECTED) !== 0;
+  }
+
+  /** The next version was stored by the same call. */
+  get isContinued(): boolean {
+    return (this.#flags & Flag.CONTINUED) !== 0;
+  }
+
+  get isCompressed(): boolean {
+    return (this.#flags & Flag.COMPRESSED) !== 0;
+  }
+
+  get hasMetadata(): boolean {
+    return (this.#flags & Flag.METADATA) !== 0;
+  }
+
+  get type(): string {
+    return readText(this.bytes, this.#type, this.#aggregate - this.#type, (this.#flags & Flag.TYPE_UTF16) !== 0);
+  }
+
+  get aggregateId(): string {
+    const utf16 = (this.#flags & Flag.AGGREGATE_UTF16) !== 0;
+    return readText(this.bytes, this.#aggregate, this.#id - this.#aggregate, utf16);
+  }
+
+  get id(): string {
+    return readText(this.bytes, this.#id, this.#data - this.#id, (this.#flags & Flag.ID_UTF16) !== 0);
+  }
+
+  get idHash(): number {
+    return hashOfBytes(this.bytes, this.#id, this.#data - this.#id, (this.#flags & Flag.ID_UTF16) !== 0);
+  }
+
+  /** Whether it has this id; makes no string where that can be told without. */
+  hasId(id: string): boolean {
+    if ((this.#flags & Flag.ID_UTF16) !== 0) return !isLatin1(id) && this.id === id;
+    if (this.#data - this.#id !== id.length) return false;
+    for (let i = 0; i < id.length; i++) if (this.bytes[this.#id + i] !== id.charCodeAt(i)) return false;
+    return true;
+  }
+
+  /** The data lies from here on, up to the metadata. */
+  get dataStart(): number {
+    return this.#data;
+  }
+
+  get metadataStart(): number {
+    return this.#metadata;
+  }
+
+  get end(): number {
+    return this.#end;
+  }
+
+  /** What is kept of a record that is collected: a record without data. */
+  collected(): Buffer {
+    const start = this.#type - HEADER;
+    const bytes = Buffer.from(this.bytes.subarray(start, this.#data));
+    bytes[1] = (this.#flags & ~(Flag.METADATA | Flag.COMPRESSED)) | Flag.COLLECTED;
+    bytes.writeUInt32LE(0, 24);
+    bytes.writeUInt32LE(0, 28);
+    return bytes;
+  }
+}
+
+export function notARecord(): MmcbError {
+  return new MmcbError('MMCB_CORRUPT', 'an entry of the event store is no record of it; verify() the file');
+}

@@ -1,0 +1,55 @@
+/**
+ * Strings as records store them: Latin-1 where that can hold them, else UTF-16, so that every string, lone surrogates
+ * included, comes back as it was.
+ */
+
+/** A string with its stored form: whether it is UTF-16, and its length in bytes. */
+export interface Text {
+  readonly text: string;
+  readonly utf16: boolean;
+  readonly bytes: number;
+}
+
+export function textOf(value: string): Text {
+  const utf16 = !isLatin1(value);
+  const bytes = utf16 ? value.length * 2 : value.length;
+  return { text: value, utf16, bytes };
+}
+
+export function isLatin1(value: string): boolean {
+  for (let i = 0; i < value.length; i++) if (value.charCodeAt(i) > 0xff) return false;
+  return true;
+}
+
+/** Writes a string at `at`; where it ends. */
+export function putText(target: Buffer, text: string, utf16: boolean, at: number): number {
+  if (utf16) return at + target.write(text, at, 'utf16le');
+  if (text.length > 40) return at + target.write(text, at, 'latin1');
+  for (let i = 0; i < text.length; i++) target[at + i] = text.charCodeAt(i);
+  return at + text.length;
+}
+
+export function readText(bytes: Buffer, start: number, size: number, utf16: boolean): string {
+  return bytes.toString(utf16 ? 'utf16le' : 'latin1', start, start + size);
+}
+
+/** A hash of a string: 32 bits, the same in every thread (FNV-1a over UTF-16 units, with the finish of MurmurHash3). */
+export function hashOf(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return finish(hash);
+}
+
+/** The same of a string's stored form. */
+export function hashOfBytes(bytes: Buffer, start: number, size: number, utf16: boolean): number {
+  const end = start + size;
+  let hash = 0x811c9dc5;
+  if (utf16) for (let i = start; i < end; i += 2) hash = Math.imul(hash ^ bytes.readUInt16LE(i), 0x01000193);
+  else for (let i = start; i < end; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193);
+  return finish(hash);
+}
+
+function finish(hash: number): number {
+  const mixed = Math.imul(hash ^ (hash >>> 15), 0x85ebca6b);
+  return (mixed ^ (mixed >>> 13)) >>> 0;
+}
