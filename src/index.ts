@@ -33,6 +33,8 @@ export { utf8 } from './codec/utf8.js';
 export { errorCodes, MmcbError, type MmcbErrorCode, type SystemError } from './errors.js';
 export { AbstractIntMap, IntMap } from './map/int-map.js';
 export type { MapOptions, MapRecovery } from './map/keyed-map.js';
+export type { KeyBounds, KeyRange } from './map/key-range.js';
+export { OrderedMap } from './map/ordered-map.js';
 export { type IdOf, type RecordId, RecordMap, type RecordMapOptions } from './map/record-map.js';
 export { AbstractStringMap, StringMap } from './map/string-map.js';
 export type { MapEntry } from './partitioned/containers.js';

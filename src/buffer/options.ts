@@ -50,6 +50,11 @@ export interface BufferOptions {
   recovery?: 'strict' | 'salvage' | undefined;
   /** Bytes of a segment of a new file: a power of two from 16,384 to 2,097,152. @default 2097152 */
   segmentSize?: number | undefined;
+  /**
+   * Keep string keys in order from the beginning, as OrderedMap needs it: an index in memory, built while opening. Without,
+   * it is built when the first OrderedMap over the buffer is made. @default false
+   */
+  ordered?: boolean | undefined;
   /** Gives up opening; `open` then rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
   /** Told how recovery gets on; not called by `openSync`. */
@@ -133,6 +138,7 @@ export const bufferTable = {
   readOnly: flag(false),
   recovery: oneOf('strict', ['strict', 'salvage']),
   segmentSize: custom(0, checkSegmentSize),
+  ordered: flag(false),
   signal: signal(),
   onProgress: callback<(progress: Progress) => void>(),
 };
@@ -154,6 +160,7 @@ export function nativeOptions(values: Values<typeof bufferTable>, owner: string)
     maxSize: values.maxSize,
     readOnly: values.readOnly,
     recovery: values.recovery === 'strict' ? 0 : 1,
+    ordered: values.ordered,
   };
 }
 
