@@ -16,7 +16,7 @@
                               X(stringAddress) /* batch.cc */ X(batch) X(intGetMany) X(stringGetMany) X(intSetMany) \
                                   X(stringSetMany) /* iteration.cc */ X(next) /* ordered.cc */ X(orderKeys)         \
                                       X(openOrderedSnapshot) X(closeOrderedSnapshot) X(range) X(orderedGet)         \
-                                          X(orderedGetInto) X(clearRange)
+                                          X(orderedGetInto) X(stringBatch) X(clearRange)
 
 namespace mmcb::binding::exported {
 

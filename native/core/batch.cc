@@ -23,7 +23,8 @@ std::byte* append_store(std::byte* at, uint64_t offset, const void* bytes, uint3
 }
 
 bool is_keyed(const BatchOperation& operation) {
-  return operation.type == BatchOperation::Type::kSet || operation.type == BatchOperation::Type::kDelete;
+  return operation.type == BatchOperation::Type::kSet || operation.type == BatchOperation::Type::kDelete ||
+         operation.type == BatchOperation::Type::kDiscard;
 }
 
 }  // namespace
@@ -114,7 +115,7 @@ Status Batch::prepare(BatchOperation& operation, uint64_t word) {
   using Type = BatchOperation::Type;
   const bool keyed = is_keyed(operation);
   const Key key = keyed ? operation.key : Key{};
-  const bool writes = operation.type != Type::kRemove && operation.type != Type::kDelete;
+  const bool writes = operation.type == Type::kAdd || operation.type == Type::kUpdate || operation.type == Type::kSet;
   if (writes) MMCB_TRY(engine_.check_sizes(key, operation.data));
 
   // What the address or key stands for after the operations before this one.
@@ -139,6 +140,7 @@ Status Batch::prepare(BatchOperation& operation, uint64_t word) {
   const bool exists = change != nullptr && !change->ends;
 
   if (!writes) {
+    if (!exists && operation.type == Type::kDiscard) return Status();
     if (!exists) return Status(Code::kNotFound, "no entry has this address: it was removed or never given out");
     change->ends = true;
     removes_++;

@@ -51,10 +51,11 @@ struct EntryInfo {
 };
 
 struct BatchOperation {
-  enum class Type : uint8_t { kAdd, kUpdate, kRemove, kSet, kDelete };
+  // kDiscard: as kDelete, and nothing where there is no such key.
+  enum class Type : uint8_t { kAdd, kUpdate, kRemove, kSet, kDelete, kDiscard };
   Type type = Type::kAdd;
   Address address;  // of kUpdate and kRemove; receives that of kAdd and kSet
-  Key key;          // of kSet and kDelete
+  Key key;          // of kSet, kDelete and kDiscard
   Bytes data;       // of kAdd, kUpdate and kSet
 };
 

@@ -47,6 +47,9 @@ export const RangeFlag = {
   VALUES: 8,
 } as const;
 
+/** What `stringBatch` is to do with a key. */
+export const StringOperation = { SET: 0, DELETE: 1 } as const;
+
 /** Makes the error that a cold call throws or hands to its callback. `errno` is 0 and `syscall` '' where none applies. */
 export type ErrorFactory = (code: number, message: string, errno: number) => Error;
 
@@ -309,14 +312,18 @@ export interface NativeBinding {
   /** As `stringGet` and `stringGetInto`, from a snapshot. */
   orderedGet(handle: number, snapshot: number, key: string, position: number): number;
   orderedGetInto(handle: number, snapshot: number, key: string, target: Uint8Array, position: number): number;
-  /** Removes a range, at most `limit` entries, all or nothing; the number removed or -code. */
-  clearRange(
+  /**
+   * Sets and deletes keys, all or nothing and in order. types[i]: see {@link StringOperation}; a delete of what is not there
+   * does nothing. `data[i]` is ignored for deletes. 0 or -code.
+   */
+  stringBatch(
     handle: number,
-    from: string | undefined,
-    to: string | undefined,
-    flags: number,
-    limit: number,
+    types: Uint8Array,
+    keys: readonly string[],
+    data: readonly (Uint8Array | undefined)[],
   ): number;
+  /** Removes a range, at most `limit` entries, all or nothing; the number removed or -code. */
+  clearRange(handle: number, from: string | undefined, to: string | undefined, flags: number, limit: number): number;
 
   // Long operations.
   flush(handle: number, done: Completion<void>): number;

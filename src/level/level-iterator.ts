@@ -97,6 +97,9 @@ export class LevelIterator<K, V> extends AbstractIterator<MmcbLevel<K, V>, K, V>
 
   #entry(): Entry {
     const { keys, values, keyEncoding } = this.#options;
-    return [keys ? keyAt(this.#cursor, keyEncoding) : undefined, values ? this.#values.fromCursor(this.#cursor) : undefined];
+    return [
+      keys ? keyAt(this.#cursor, keyEncoding) : undefined,
+      values ? this.#values.fromCursor(this.#cursor) : undefined,
+    ];
   }
 }

@@ -2,11 +2,12 @@
 import { access } from 'node:fs/promises';
 import { type AbstractDatabaseOptions, AbstractLevel } from 'abstract-level';
 import { CompactableBuffer, storeOf } from '../buffer/compactable-buffer.js';
-import type { BufferOptions } from '../buffer/options.js';
+import { type BufferOptions, bufferTable } from '../buffer/options.js';
 import { binary } from '../codec/binary.js';
 import type { Codec } from '../codec/codec.js';
 import { utf8 } from '../codec/utf8.js';
 import type { Store } from '../internal/lifecycle.js';
+import { NativeCode, StringOperation } from '../internal/native.js';
 import { checkPath } from '../internal/options.js';
 import { OrderedCursor, readOrdered } from '../map/ordered-cursor.js';
 import { OrderedMap } from '../map/ordered-map.js';
@@ -14,7 +15,7 @@ import { valuesOf } from '../map/keyed-map.js';
 import { LevelIterator, type LevelIteratorOptions, LevelSnapshot, type LevelValue } from './level-iterator.js';
 import { type Format, type LevelKey, storedKey } from './level-keys.js';
 import { LevelRange, type LevelRangeOptions } from './level-range.js';
-import { batchOf, type LevelOperation } from './level-batch.js';
+import { type LevelOperation, packOperations } from './level-batch.js';
 
 /** Options of the constructor and of `open`. */
 export interface MmcbLevelOptions<K, V> extends AbstractDatabaseOptions<K, V>, Omit<BufferOptions, 'ordered'> {}
@@ -29,6 +30,12 @@ export interface MmcbLevelWriteOptions {
 interface ReadOptions {
   valueEncoding: Format;
   snapshot?: LevelSnapshot | null;
+}
+
+/** Options of `open()` as abstract-level hands them over: the constructor's among them. */
+interface LevelOpenOptions extends Omit<BufferOptions, 'ordered'> {
+  createIfMissing: boolean;
+  errorIfExists: boolean;
 }
 
 interface Open {
@@ -55,23 +62,25 @@ export class MmcbLevel<K = string, V = string> extends AbstractLevel<string | Bu
   readonly #location: string;
   #open: Open | undefined;
 
-  /** `location`: the file, which is created if there is none, or ':memory:'. Opens by itself in the next tick. */
+  /**
+   * `location`: the file, which is created if there is none. It opens by itself in the next tick; what is called before
+   * waits for that.
+   */
   constructor(location: string, options?: MmcbLevelOptions<K, V>) {
     const path = checkPath(location, 'MmcbLevel', 'location');
-    super(
-      {
-        encodings: { utf8: true, buffer: true, view: true },
-        implicitSnapshots: true,
-        explicitSnapshots: true,
-        permanence: location !== ':memory:',
-        createIfMissing: location !== ':memory:',
-        errorIfExists: location !== ':memory:',
-        has: true,
-        getSync: true,
-        additionalMethods: {},
-      },
-      options,
-    );
+    if (path === ':memory:') throw new TypeError('location of MmcbLevel must be a file; use memory-level for no file');
+    // The types do not know getSync yet.
+    const manifest: ConstructorParameters<typeof AbstractLevel>[0] & { getSync: boolean } = {
+      encodings: { utf8: true, buffer: true, view: true },
+      implicitSnapshots: true,
+      explicitSnapshots: true,
+      permanence: true,
+      createIfMissing: true,
+      errorIfExists: true,
+      has: true,
+      getSync: true,
+    };
+    super(manifest, options);
     this.#location = path;
   }
 
@@ -87,9 +96,8 @@ export class MmcbLevel<K = string, V = string> extends AbstractLevel<string | Bu
 
   // ---- What abstract-level asks for; it has checked and encoded the arguments ----
 
-  async _open(options: MmcbLevelOptions<K, V>): Promise<void> {
-    const { createIfMissing, errorIfExists, passive: _, keyEncoding: __, valueEncoding: ___, ...rest } = options;
-    if (this.#location !== ':memory:' && (!createIfMissing || errorIfExists)) {
+  async _open({ createIfMissing, errorIfExists, ...options }: LevelOpenOptions): Promise<void> {
+    if (!createIfMissing || errorIfExists) {
       const exists = await access(this.#location).then(
         () => true,
         () => false,
@@ -97,7 +105,9 @@ export class MmcbLevel<K = string, V = string> extends AbstractLevel<string | Bu
       if (exists && errorIfExists) throw new Error(`${this.#location} exists (errorIfExists is true)`);
       if (!exists && !createIfMissing) throw new Error(`${this.#location} does not exist (createIfMissing is false)`);
     }
-    const buffer = await CompactableBuffer.open(this.#location, { ...rest, ordered: true });
+    // Hooks of applications have options of their own among these.
+    const known = Object.entries(options).filter(([name]) => Object.hasOwn(bufferTable, name));
+    const buffer = await CompactableBuffer.open(this.#location, { ...Object.fromEntries(known), ordered: true });
     const bytes = new OrderedMap<LevelValue>(buffer, binary() as Codec<LevelValue>);
     const text = new OrderedMap<LevelValue>(buffer, utf8() as Codec<LevelValue>);
     this.#open = { buffer, store: storeOf(buffer), maps: { utf8: text, buffer: bytes, view: bytes } };
@@ -120,7 +130,7 @@ export class MmcbLevel<K = string, V = string> extends AbstractLevel<string | Bu
     if (snapshot == null) return map.get(stored);
     const data = readOrdered(store, snapshot.keys.number, stored);
     if (typeof data !== 'number') return valuesOf(map).fromOwn(data);
-    if (isMissing(data)) return undefined;
+    if (data === -NativeCode.NOT_FOUND) return undefined;
     throw store.failure(data);
   }
 
@@ -137,7 +147,11 @@ export class MmcbLevel<K = string, V = string> extends AbstractLevel<string | Bu
     return keys.map((key) => this.#has(key, options));
   }
 
-  async _put(key: LevelKey, value: LevelValue, options: { valueEncoding: Format } & MmcbLevelWriteOptions): Promise<void> {
+  async _put(
+    key: LevelKey,
+    value: LevelValue,
+    options: { valueEncoding: Format } & MmcbLevelWriteOptions,
+  ): Promise<void> {
     this.#opened().maps[options.valueEncoding].set(storedKey(key), value);
     await this.#synced(options);
   }
@@ -149,8 +163,8 @@ export class MmcbLevel<K = string, V = string> extends AbstractLevel<string | Bu
 
   async _batch(operations: readonly LevelOperation[], options: MmcbLevelWriteOptions): Promise<void> {
     const { store } = this.#opened();
-    const { types, keys, data } = batchOf(operations);
-    const result = store.native.keyedBatch(store.handle, types, keys, data);
+    const { types, keys, data } = packOperations(operations);
+    const result = store.native.stringBatch(store.handle, types, keys, data);
     if (result < 0) throw store.failure(result);
     store.changes++;
     await this.#synced(options);
@@ -194,7 +208,7 @@ export class MmcbLevel<K = string, V = string> extends AbstractLevel<string | Bu
     if (snapshot == null) return maps.buffer.has(storedKey(key));
     const size = store.native.orderedGet(store.handle, snapshot.keys.number, storedKey(key), store.slab.position);
     if (size >= 0) return true;
-    if (isMissing(size)) return false;
+    if (size === -NativeCode.NOT_FOUND) return false;
     throw store.failure(size);
   }
 
@@ -205,8 +219,8 @@ export class MmcbLevel<K = string, V = string> extends AbstractLevel<string | Bu
     const keys: string[] = [];
     while (cursor.advance()) keys.push(cursor.key);
     if (keys.length === 0) return;
-    const types = new Uint8Array(keys.length).fill(KeyedOperation.DELETE);
-    const result = store.native.keyedBatch(store.handle, types, keys, []);
+    const types = new Uint8Array(keys.length).fill(StringOperation.DELETE);
+    const result = store.native.stringBatch(store.handle, types, keys, []);
     if (result < 0) throw store.failure(result);
     store.changes++;
   }

@@ -37,6 +37,8 @@ export class OrderedCursor implements Cursor {
   #count = 0;
   #index = 0;
   #changes = 0;
+  /** Nothing came behind the page when it was filled. */
+  #isLast = false;
   #ended = false;
   /** The slab that the page lies in, and where in it the next entry is. */
   #pageBytes: Buffer;
@@ -77,6 +79,11 @@ export class OrderedCursor implements Cursor {
     this.#index = this.#count;
   }
 
+  /** Says how many entries are likely to be wanted in all, so that the first page need not be larger. */
+  expect(entries: number): void {
+    this.#pageLimit = Math.max(1, Math.min(this.#pageLimit, entries));
+  }
+
   /** Goes on from a key, there or not, in the same direction and up to the same end. */
   seek(key: string): void {
     this.#from = key;
@@ -84,6 +91,7 @@ export class OrderedCursor implements Cursor {
     this.#keySize = -1;
     this.#index = 0;
     this.#count = 0;
+    this.#isLast = false;
     this.#ended = false;
     this.#pageLimit = FIRST_PAGE;
   }
@@ -101,6 +109,11 @@ export class OrderedCursor implements Cursor {
     return decodeStringKey(this.#pageBytes, this.#keyStart, end);
   }
 
+  /** Whether the current entry's key is all ASCII. */
+  get isAscii(): boolean {
+    return this.#keyIsAscii;
+  }
+
   /** The stored form of the key, as a Buffer of the caller's own, where it is all ASCII; else undefined. */
   get asciiKey(): Buffer | undefined {
     if (!this.#keyIsAscii) return undefined;
@@ -109,6 +122,7 @@ export class OrderedCursor implements Cursor {
   }
 
   #fill(isOld: boolean): boolean {
+    if (this.#isLast && !isOld) this.#ended = true;
     if (this.#ended) return false;
     if (this.#keySize >= 0) {
       this.#from = this.key;
@@ -130,7 +144,8 @@ export class OrderedCursor implements Cursor {
     this.#changes = store.changes;
     this.#pageBytes = slab.bytes;
     this.#offset = slab.position;
-    this.#ended = count === 0 || this.#page[0] === 1;
+    this.#isLast = count === 0 || this.#page[0] === 1;
+    this.#ended = count === 0;
     slab.advance(this.#pageSize());
     return count > 0;
   }
@@ -176,7 +191,8 @@ export class OrderedCursor implements Cursor {
 
   /** Reads data that was too large for a page. */
   #readLarge(address: number): boolean {
-    const data = this.#snapshot === 0 ? readEntry(this.#store, address) : readOrdered(this.#store, this.#snapshot, this.key);
+    const data =
+      this.#snapshot === 0 ? readEntry(this.#store, address) : readOrdered(this.#store, this.#snapshot, this.key);
     if (typeof data === 'number') {
       if (data === -NativeCode.NOT_FOUND) return false;
       throw this.#store.failure(data);

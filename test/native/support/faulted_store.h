@@ -58,6 +58,9 @@ class FaultedStore {
   bool trim(bool keep_reserve);
   void prefault();
   bool verify();
+  // Opens a snapshot of the string keys in order, changes half of them, and finds in it what was there before.
+  bool ordered_snapshot();
+  bool clear_range(const std::string& from, const std::string& to);
   // With progress that says no at once: `aborted`.
   bool backup(bool overwrite, bool aborted = false);
   // Reads through a snapshot what was there when it was opened, after everything has been updated.
