@@ -109,8 +109,10 @@ class FaultedStore {
   }
   std::string value(size_t size);
   uint64_t address_at(size_t index) const;
-  // Everything that the engine holds: by iteration, and again by every key.
+  // Everything that the engine holds: by iteration, and again by every key, and in order.
   Contents read_all();
+  // String keys and their data in order, as of now or of a snapshot.
+  std::map<std::string, std::string> read_in_order(const Engine::OrderedSnapshot* snapshot);
   // One of the states that the file may be in.
   void check_reopened();
   void check_usable();
