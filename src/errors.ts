@@ -38,6 +38,7 @@ export const errorCodes = {
   MMCB_NATIVE: ['the native addon could not be loaded', 'build it, or set MMCB_NATIVE_BINDING to its path'],
 } as const satisfies Record<string, readonly [meaning: string, advice: string]>;
 
+/** The stable codes of errors; docs/errors.md has a row for each. */
 export type MmcbErrorCode = keyof typeof errorCodes;
 
 const brand = Symbol.for('mmcb.error');

@@ -13,10 +13,11 @@
                   X(clear) /* views.cc */ X(beginView) X(endView) /* readers.cc */ X(openReader) X(readerRead)      \
                       X(closeReader) /* keyed.cc */ X(intSet) X(intGet) X(intGetInto) X(intHas) X(intDelete)        \
                           X(intAddress) X(stringSet) X(stringGet) X(stringGetInto) X(stringHas) X(stringDelete)     \
-                              X(stringAddress) /* batch.cc */ X(batch) X(intGetMany) X(stringGetMany) X(intSetMany) \
-                                  X(stringSetMany) /* iteration.cc */ X(next) /* ordered.cc */ X(orderKeys)         \
-                                      X(openOrderedSnapshot) X(closeOrderedSnapshot) X(range) X(orderedGet)         \
-                                          X(orderedGetInto) X(stringBatch) X(clearRange)
+                              X(stringAddress) /* batch.cc */ X(batch) X(keyedBatch) X(intGetMany) X(stringGetMany) \
+                                  X(intSetMany) X(stringSetMany) /* iteration.cc */ X(next)                         \
+                                      /* ordered.cc */ X(orderKeys) X(openOrderedSnapshot)                          \
+                                          X(closeOrderedSnapshot) X(range) X(orderedGet) X(orderedGetInto)          \
+                                              X(clearRange)
 
 namespace mmcb::binding::exported {
 

@@ -1,7 +1,6 @@
 // String keys in order: pages of ranges, snapshots of all keys, and removal of ranges.
 #include <algorithm>
 #include <cstring>
-#include <vector>
 
 #include "binding/args.h"
 #include "binding/functions.h"
@@ -16,10 +15,6 @@ constexpr uint64_t kFromInclusive = 2;
 constexpr uint64_t kToInclusive = 4;
 constexpr uint64_t kValues = 8;
 
-// As StringOperation in native.ts.
-constexpr std::byte kSet{0};
-constexpr std::byte kDelete{1};
-
 // Numbers per entry of a page, behind the one that stands before them all.
 constexpr size_t kFields = 3;
 
@@ -27,17 +22,6 @@ int compare(KeyBytes a, KeyBytes b) {
   const int order = std::memcmp(a.data(), b.data(), std::min(a.size(), b.size()));
   if (order != 0) return order;
   return a.size() < b.size() ? -1 : a.size() > b.size();
-}
-
-// All elements of an array. False for what is no array, or a getter throws.
-bool read_elements(napi_env env, napi_value array, std::vector<napi_value>* elements) {
-  uint32_t length = 0;
-  if (napi_get_array_length(env, array, &length) != napi_ok) return false;
-  elements->resize(length);
-  for (uint32_t i = 0; i < length; i++) {
-    if (napi_get_element(env, array, i, &(*elements)[i]) != napi_ok) return false;
-  }
-  return true;
 }
 
 // The bounds of a range, from arguments `from`, `to` and flags. Keys lie in the environment's key buffer until its next use.
@@ -269,41 +253,6 @@ napi_value orderedGetInto(napi_env env, napi_callback_info info) {
   uint64_t copied = 0;
   Status status = handle->engine->read_version(offset, position, target, &copied);
   return call.answers(handle, std::move(status), copied);
-}
-
-napi_value stringBatch(napi_env env, napi_callback_info info) {
-  // As in batch.cc: elements are fetched before anything else is looked at, because fetching may run JavaScript.
-  Call<4> call(env, info);
-  std::vector<napi_value> strings;
-  std::vector<napi_value> data;
-  const bool are_arrays = read_elements(env, call[2], &strings) && read_elements(env, call[3], &data);
-  Handle* handle = call.handle();
-  if (handle == nullptr) return call.closed();
-  if (handle->read_only) return call.fails(handle, Code::kReadOnly);
-  Bytes types;
-  if (!are_arrays || !call.bytes(1, &types) || strings.size() < types.size()) {
-    return call.fails(handle, Code::kInvalidArgument);
-  }
-  KeyBuffer& keys = call.data().keys;
-  keys.clear();
-  for (size_t i = 0; i < types.size(); i++) {
-    if (const Code code = keys.append(env, strings[i]); code != Code::kOk) return call.fails(handle, code);
-  }
-  std::vector<BatchOperation> operations(types.size());
-  for (size_t i = 0; i < operations.size(); i++) {
-    operations[i].key = keys.key(Kind::kStringKey, i);
-    operations[i].type = BatchOperation::Type::kDiscard;
-    if (types[i] == kDelete) continue;
-    operations[i].type = BatchOperation::Type::kSet;
-    MutableBytes bytes;
-    if (types[i] != kSet || i >= data.size() || !read_bytes(env, data[i], &bytes)) {
-      return call.fails(handle, Code::kInvalidArgument);
-    }
-    operations[i].data = bytes;
-  }
-  Status status = handle->engine->batch(operations);
-  keys.clear();
-  return call.answers(handle, std::move(status), 0);
 }
 
 napi_value clearRange(napi_env env, napi_callback_info info) {

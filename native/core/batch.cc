@@ -23,8 +23,9 @@ std::byte* append_store(std::byte* at, uint64_t offset, const void* bytes, uint3
 }
 
 bool is_keyed(const BatchOperation& operation) {
-  return operation.type == BatchOperation::Type::kSet || operation.type == BatchOperation::Type::kDelete ||
-         operation.type == BatchOperation::Type::kDiscard;
+  using Type = BatchOperation::Type;
+  return operation.type == Type::kSet || operation.type == Type::kInsert || operation.type == Type::kDelete ||
+         operation.type == Type::kDiscard;
 }
 
 }  // namespace
@@ -115,7 +116,8 @@ Status Batch::prepare(BatchOperation& operation, uint64_t word) {
   using Type = BatchOperation::Type;
   const bool keyed = is_keyed(operation);
   const Key key = keyed ? operation.key : Key{};
-  const bool writes = operation.type == Type::kAdd || operation.type == Type::kUpdate || operation.type == Type::kSet;
+  const bool writes =
+      operation.type != Type::kRemove && operation.type != Type::kDelete && operation.type != Type::kDiscard;
   if (writes) MMCB_TRY(engine_.check_sizes(key, operation.data));
 
   // What the address or key stands for after the operations before this one.
@@ -147,6 +149,7 @@ Status Batch::prepare(BatchOperation& operation, uint64_t word) {
     return Status();
   }
   if (exists) {
+    if (operation.type == Type::kInsert) return Status(Code::kExists, "an entry has this key already");
     operation.address = change->address;
     updates_++;
     return write_version(*change, operation.data);

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "core/address.h"
+#include "core/bytes.h"
 #include "core/format.h"
 #include "core/journal.h"
 #include "core/key_index.h"
@@ -36,9 +37,6 @@
 
 namespace mmcb {
 
-using Bytes = std::span<const std::byte>;
-using MutableBytes = std::span<std::byte>;
-
 // A key as the engine sees it: its kind and its bytes (8 bytes for kIntKey, none for kPlain).
 struct Key {
   Kind kind = Kind::kPlain;
@@ -51,12 +49,13 @@ struct EntryInfo {
 };
 
 struct BatchOperation {
-  // kDiscard: as kDelete, and nothing where there is no such key.
-  enum class Type : uint8_t { kAdd, kUpdate, kRemove, kSet, kDelete, kDiscard };
+  // kInsert is a kSet that fails with kExists where there is an entry: who shares a store decides by it who was first.
+  // kDiscard is a kDelete that does nothing where there is none.
+  enum class Type : uint8_t { kAdd, kUpdate, kRemove, kSet, kDelete, kInsert, kDiscard };
   Type type = Type::kAdd;
-  Address address;  // of kUpdate and kRemove; receives that of kAdd and kSet
-  Key key;          // of kSet, kDelete and kDiscard
-  Bytes data;       // of kAdd, kUpdate and kSet
+  Address address;  // of kUpdate and kRemove; receives that of kAdd, kSet and kInsert
+  Key key;          // of kSet, kDelete, kInsert and kDiscard
+  Bytes data;       // of kAdd, kUpdate, kSet and kInsert
 };
 
 // Told by the engine when space is taken; implemented by whoever drives maintenance. Called under the write lock, except
@@ -232,6 +231,7 @@ class Engine {
   friend class Batch;
   friend class Compactor;
   friend class Recovery;
+  friend class SavedTables;
   friend class SyncMachine;
   friend class Verifier;
 

@@ -17,9 +17,11 @@
 #include <cstdint>
 #include <span>
 
+#include "core/bytes.h"
+
 namespace mmcb {
 
-using KeyBytes = std::span<const std::byte>;
+using KeyBytes = Bytes;
 
 // Where keys are: in the entries.
 class KeySource {

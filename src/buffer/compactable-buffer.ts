@@ -327,10 +327,12 @@ export class CompactableBuffer extends EventEmitter<BufferEvents> {
     this.#store.closeSync();
   }
 
+  /** `closeSync()`, at the end of a `using` block. */
   [Symbol.dispose](): void {
     this.closeSync();
   }
 
+  /** `close()`, at the end of an `await using` block. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -1,6 +1,7 @@
 /** What `readHeader` tells about an entry. */
 import { EntryKind } from '../internal/native.js';
 
+/** What is known of an entry besides its data; sizes in bytes. */
 export interface EntryHeader {
   /** 'removed': the address was given out once, and its entry is gone; all numbers are then 0. */
   status: 'valid' | 'removed';

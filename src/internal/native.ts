@@ -30,6 +30,7 @@ export const NativeCode = {
   ABORTED: 13,
   INVALID_ARGUMENT: 14,
   NO_MEMORY: 15,
+  EXISTS: 16,
 } as const;
 
 /** Kinds of entries, as iteration and counting select them. */
@@ -46,9 +47,6 @@ export const RangeFlag = {
   /** `range` puts data into the slab, too. */
   VALUES: 8,
 } as const;
-
-/** What `stringBatch` is to do with a key. */
-export const StringOperation = { SET: 0, DELETE: 1 } as const;
 
 /** Makes the error that a cold call throws or hands to its callback. `errno` is 0 and `syscall` '' where none applies. */
 export type ErrorFactory = (code: number, message: string, errno: number) => Error;
@@ -69,6 +67,8 @@ export interface NativeOpenOptions {
   syncInterval: number;
   /** 0: no limit. */
   maxSize: number;
+  /** Save the tables at closing, if they are large, and take them at opening. */
+  savedTables: boolean;
   readOnly: boolean;
   /** 0: strict, 1: salvage. */
   recovery: 0 | 1;
@@ -244,6 +244,18 @@ export interface NativeBinding {
    */
   batch(handle: number, types: Uint8Array, addresses: Float64Array, data: readonly (Uint8Array | undefined)[]): number;
 
+  /**
+   * The same for keys: numbers are keys of INT entries, strings of STRING entries. types[i]: 0 set, 1 insert (-EXISTS where
+   * there is an entry), 2 delete (-NOT_FOUND where there is none), 3 discard (delete, or nothing where there is none), an operation
+   * seeing those before it. `data[i]` is ignored for 2 and 3. 0 or -code.
+   */
+  keyedBatch(
+    handle: number,
+    types: Uint8Array,
+    keys: readonly (number | string)[],
+    data: readonly (Uint8Array | undefined)[],
+  ): number;
+
   // Keyed entries. Missing keys: -NOT_FOUND.
   intSet(handle: number, key: number, data: Uint8Array): number;
   intGet(handle: number, key: number, position: number): number;
@@ -312,16 +324,6 @@ export interface NativeBinding {
   /** As `stringGet` and `stringGetInto`, from a snapshot. */
   orderedGet(handle: number, snapshot: number, key: string, position: number): number;
   orderedGetInto(handle: number, snapshot: number, key: string, target: Uint8Array, position: number): number;
-  /**
-   * Sets and deletes keys, all or nothing and in order. types[i]: see {@link StringOperation}; a delete of what is not there
-   * does nothing. `data[i]` is ignored for deletes. 0 or -code.
-   */
-  stringBatch(
-    handle: number,
-    types: Uint8Array,
-    keys: readonly string[],
-    data: readonly (Uint8Array | undefined)[],
-  ): number;
   /** Removes a range, at most `limit` entries, all or nothing; the number removed or -code. */
   clearRange(handle: number, from: string | undefined, to: string | undefined, flags: number, limit: number): number;
 

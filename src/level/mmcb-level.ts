@@ -3,11 +3,12 @@ import { access } from 'node:fs/promises';
 import { type AbstractDatabaseOptions, AbstractLevel } from 'abstract-level';
 import { CompactableBuffer, storeOf } from '../buffer/compactable-buffer.js';
 import { type BufferOptions, bufferTable } from '../buffer/options.js';
+import { KeyedBatch } from '../buffer/keyed-batch.js';
 import { binary } from '../codec/binary.js';
 import type { Codec } from '../codec/codec.js';
 import { utf8 } from '../codec/utf8.js';
 import type { Store } from '../internal/lifecycle.js';
-import { NativeCode, StringOperation } from '../internal/native.js';
+import { NativeCode } from '../internal/native.js';
 import { checkPath } from '../internal/options.js';
 import { OrderedCursor, readOrdered } from '../map/ordered-cursor.js';
 import { OrderedMap } from '../map/ordered-map.js';
@@ -15,7 +16,6 @@ import { valuesOf } from '../map/keyed-map.js';
 import { LevelIterator, type LevelIteratorOptions, LevelSnapshot, type LevelValue } from './level-iterator.js';
 import { type Format, type LevelKey, storedKey } from './level-keys.js';
 import { LevelRange, type LevelRangeOptions } from './level-range.js';
-import { type LevelOperation, packOperations } from './level-batch.js';
 
 /** Options of the constructor and of `open`. */
 export interface MmcbLevelOptions<K, V> extends AbstractDatabaseOptions<K, V>, Omit<BufferOptions, 'ordered'> {}
@@ -37,6 +37,9 @@ interface LevelOpenOptions extends Omit<BufferOptions, 'ordered'> {
   createIfMissing: boolean;
   errorIfExists: boolean;
 }
+
+/** An operation of a batch as abstract-level hands it over. */
+type LevelOperation = { type: 'put'; key: LevelKey; value: LevelValue } | { type: 'del'; key: LevelKey };
 
 interface Open {
   readonly buffer: CompactableBuffer;
@@ -163,10 +166,13 @@ export class MmcbLevel<K = string, V = string> extends AbstractLevel<string | Bu
 
   async _batch(operations: readonly LevelOperation[], options: MmcbLevelWriteOptions): Promise<void> {
     const { store } = this.#opened();
-    const { types, keys, data } = packOperations(operations);
-    const result = store.native.stringBatch(store.handle, types, keys, data);
-    if (result < 0) throw store.failure(result);
-    store.changes++;
+    const batch = new KeyedBatch();
+    for (const operation of operations) {
+      const key = storedKey(operation.key);
+      if (operation.type === 'del') batch.discard(key);
+      else batch.set(key, bytesOf(operation.value));
+    }
+    batch.commit(store);
     await this.#synced(options);
   }
 
@@ -216,16 +222,16 @@ export class MmcbLevel<K = string, V = string> extends AbstractLevel<string | Bu
   #clearAsOf(snapshot: LevelSnapshot, range: LevelRange): void {
     const { store } = this.#opened();
     const cursor = new OrderedCursor(store, range.native, false, snapshot.keys.number);
-    const keys: string[] = [];
-    while (cursor.advance()) keys.push(cursor.key);
-    if (keys.length === 0) return;
-    const types = new Uint8Array(keys.length).fill(StringOperation.DELETE);
-    const result = store.native.stringBatch(store.handle, types, keys, []);
-    if (result < 0) throw store.failure(result);
-    store.changes++;
+    const batch = new KeyedBatch();
+    while (cursor.advance()) batch.discard(cursor.key);
+    batch.commit(store);
   }
 
   async #synced({ sync }: MmcbLevelWriteOptions): Promise<void> {
     if (sync === true) await this.#opened().buffer.flush();
   }
+}
+
+function bytesOf(value: LevelValue): Uint8Array {
+  return typeof value === 'string' ? Buffer.from(value, 'utf8') : value;
 }

@@ -70,6 +70,7 @@ export abstract class IntKeyedMap<V> extends KeyedMap<number, V> {
     return this;
   }
 
+  /** Whether there is an entry. Does not read its value. */
   has(key: number): boolean {
     if (!Number.isSafeInteger(key)) throw badIntKey(key);
     const { store } = this.#values;

@@ -135,21 +135,25 @@ export abstract class KeyedMap<K extends number | string, V> {
     return new EntryIterator([cursor], this.#keyOf);
   }
 
+  /** All values, read as the iteration goes. No order; see `keys` about changes meanwhile. */
   values(): IterableIterator<V> {
     const values = this.#values;
     return new EntryIterator([this.#cursor()], (cursor) => values.fromCursor(cursor));
   }
 
+  /** All keys with their values, read as the iteration goes. */
   entries(): IterableIterator<[K, V]> {
     const values = this.#values;
     const keyOf = this.#keyOf;
     return new EntryIterator<[K, V]>([this.#cursor()], (cursor) => [keyOf(cursor), values.fromCursor(cursor)]);
   }
 
+  /** The same as `entries()`. */
   [Symbol.iterator](): IterableIterator<[K, V]> {
     return this.entries();
   }
 
+  /** Calls `fn` for each entry, as `Map` does. */
   forEach(fn: (value: V, key: K, map: this) => void, thisArg?: unknown): void {
     if (typeof fn !== 'function') throw new TypeError(`fn must be a function, got ${show(fn)}`);
     for (const [key, value] of this.entries()) fn.call(thisArg, value, key, this);
@@ -196,14 +200,17 @@ export abstract class KeyedMap<K extends number | string, V> {
     return this.buffer.close(options);
   }
 
+  /** Closes it, waiting for the last sync point. Idempotent. */
   closeSync(): void {
     this.buffer.closeSync();
   }
 
+  /** `closeSync()`, at the end of a `using` block. */
   [Symbol.dispose](): void {
     this.closeSync();
   }
 
+  /** `close()`, at the end of an `await using` block. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -114,6 +114,7 @@ export class RecordMap<R extends object> {
     return typeof id === 'number' ? this.#ints.get(id) : this.#strings.get(checkId(id));
   }
 
+  /** Whether there is an entry. Does not read its value. */
   has(id: RecordId): boolean {
     return typeof id === 'number' ? this.#ints.has(id) : this.#strings.has(checkId(id));
   }
@@ -149,25 +150,30 @@ export class RecordMap<R extends object> {
     this.#strings.clear();
   }
 
+  /** All ids. */
   *keys(): IterableIterator<RecordId> {
     yield* this.#ints.keys();
     yield* this.#strings.keys();
   }
 
+  /** All values, read as the iteration goes. */
   *values(): IterableIterator<R> {
     yield* this.#ints.values();
     yield* this.#strings.values();
   }
 
+  /** All ids with their records, read as the iteration goes. */
   *entries(): IterableIterator<[RecordId, R]> {
     yield* this.#ints.entries();
     yield* this.#strings.entries();
   }
 
+  /** The same as `entries()`. */
   [Symbol.iterator](): IterableIterator<[RecordId, R]> {
     return this.entries();
   }
 
+  /** Calls `fn` for each entry, as `Map` does. */
   forEach(fn: (record: R, id: RecordId, map: this) => void, thisArg?: unknown): void {
     if (typeof fn !== 'function') throw new TypeError(`fn must be a function, got ${show(fn)}`);
     for (const [id, record] of this.entries()) fn.call(thisArg, record, id, this);
@@ -209,14 +215,17 @@ export class RecordMap<R extends object> {
     return this.buffer.close(options);
   }
 
+  /** Closes it, waiting for the last sync point. Idempotent. */
   closeSync(): void {
     this.buffer.closeSync();
   }
 
+  /** `closeSync()`, at the end of a `using` block. */
   [Symbol.dispose](): void {
     this.closeSync();
   }
 
+  /** `close()`, at the end of an `await using` block. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -70,6 +70,7 @@ export abstract class StringKeyedMap<V> extends KeyedMap<string, V> {
     return this;
   }
 
+  /** Whether there is an entry. Does not read its value. */
   has(key: string): boolean {
     if (typeof key !== 'string') throw badStringKey(key);
     const { store } = this.#values;

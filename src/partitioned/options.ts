@@ -37,7 +37,13 @@ export interface DeadLetterContext {
   /** How often it was tried. */
   readonly attempts: number;
 }
-export type DeadLetter<T> = ((items: T[], context: DeadLetterContext) => unknown) | { push(items: T[]): unknown };
+/** Where a batch goes that has failed for good: a function, or something with `push`, another queue for example. */
+export type DeadLetter<T> =
+  | ((items: T[], context: DeadLetterContext) => unknown)
+  | {
+      /** Takes the items over. */
+      push(items: T[]): unknown;
+    };
 
 /** Options that `updateOptions` can change. `R` is what keys are made of. */
 export interface ChangeableOptions<R> {
@@ -65,6 +71,7 @@ export interface ChangeableOptions<R> {
   concurrency?: number | undefined;
 }
 
+/** What happens to items beyond the bounds: an error, the oldest or the newest dropped and counted, or a promise that waits. */
 export type Overflow = 'reject' | 'drop-oldest' | 'drop-newest' | 'wait';
 
 /** Options of `start`. `T` is what batches are made of, `R` what keys are made of, `V` what the codec is for. */

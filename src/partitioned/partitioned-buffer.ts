@@ -147,6 +147,7 @@ export abstract class PartitionedBuffer<T, R, C extends Container<T>> extends Ev
     return this.stop();
   }
 
+  /** `close()`, at the end of an `await using` block. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }

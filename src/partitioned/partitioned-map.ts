@@ -141,6 +141,7 @@ export class PartitionedMap<K = unknown, V = unknown> extends PartitionedBuffer<
     return cell === undefined ? otherwise : cell.value;
   }
 
+  /** Whether there is an entry. Does not read its value. */
   has(key: K): boolean {
     return this.#partition(this.#hash(key)).container.get(key) !== undefined;
   }

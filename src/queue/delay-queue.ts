@@ -329,6 +329,7 @@ export class DelayQueue<V = unknown> implements AsyncIterable<Lease<V>> {
     return this.buffer.close(options);
   }
 
+  /** `close()`, at the end of an `await using` block. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
