@@ -14,10 +14,10 @@
                       X(closeReader) /* keyed.cc */ X(intSet) X(intGet) X(intGetInto) X(intHas) X(intDelete)        \
                           X(intAddress) X(stringSet) X(stringGet) X(stringGetInto) X(stringHas) X(stringDelete)     \
                               X(stringAddress) /* batch.cc */ X(batch) X(keyedBatch) X(intGetMany) X(stringGetMany) \
-                                  X(intSetMany) X(stringSetMany) /* iteration.cc */ X(next)                         \
-                                      /* ordered.cc */ X(orderKeys) X(openOrderedSnapshot)                          \
-                                          X(closeOrderedSnapshot) X(range) X(orderedGet) X(orderedGetInto)          \
-                                              X(clearRange)
+                                  X(intSetMany)                                                                     \
+                                      X(stringSetMany) /* iteration.cc */ X(next) /* ordered.cc */ X(orderKeys)     \
+                                          X(openOrderedSnapshot) X(closeOrderedSnapshot) X(range) X(orderedGet)     \
+                                              X(orderedGetInto) X(clearRange)
 
 namespace mmcb::binding::exported {
 

@@ -270,8 +270,7 @@ napi_value clearRange(napi_env env, napi_callback_info info) {
     return call.fails(handle, code);
   }
   uint64_t removed = 0;
-  Status status =
-      handle->engine->clear_range(bounds.start, bounds.has_end ? &bounds.end : nullptr, limit, &removed);
+  Status status = handle->engine->clear_range(bounds.start, bounds.has_end ? &bounds.end : nullptr, limit, &removed);
   return call.answers(handle, std::move(status), removed);
 }
 

@@ -380,8 +380,8 @@ class Engine {
   SlotTable slots_;
   KeyIndex ints_;
   KeyIndex strings_;
-  std::unique_ptr<OrderedKeys> ordered_keys_;        // what ordered_ points into
-  std::atomic<OrderedIndex*> ordered_{nullptr};      // null: nobody has asked for order. Set once.
+  std::unique_ptr<OrderedKeys> ordered_keys_;    // what ordered_ points into
+  std::atomic<OrderedIndex*> ordered_{nullptr};  // null: nobody has asked for order. Set once.
   Journal journal_;
 
   mutable SpinLock lock_;          // guards everything below but the atomics, and all stores into the mapping

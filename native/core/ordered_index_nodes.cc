@@ -126,8 +126,8 @@ OrderedIndex::Snapshot OrderedIndex::open_snapshot() {
 }
 
 void OrderedIndex::close_snapshot(const Snapshot& snapshot) {
-  const auto closed = std::find_if(held_.begin(), held_.end(),
-                                   [&](const Held& held) { return held.version == snapshot.version; });
+  const auto closed =
+      std::find_if(held_.begin(), held_.end(), [&](const Held& held) { return held.version == snapshot.version; });
   assert(closed != held_.end());
   Held* const before = closed == held_.begin() ? nullptr : &*(closed - 1);
   for (uint32_t id = closed->nodes; id != kNone;) {

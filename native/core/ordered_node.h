@@ -39,11 +39,11 @@ struct OrderedNode {
   static constexpr unsigned kInnerItems = (kSize - kHeader) / 20;
   static constexpr uint32_t kNone = UINT32_MAX;
 
-  uint64_t born;         // version of the index in which it was made
-  uint32_t next;         // in a list of nodes that are not (or no longer) in the tree
-  uint16_t count;        // items
-  uint16_t prefix_size;  // bytes that all keys here have in common, at least
-  uint8_t level;         // 0: leaf
+  uint64_t born;                     // version of the index in which it was made
+  uint32_t next;                     // in a list of nodes that are not (or no longer) in the tree
+  uint16_t count;                    // items
+  uint16_t prefix_size;              // bytes that all keys here have in common, at least
+  uint8_t level;                     // 0: leaf
   std::array<std::byte, 47> prefix;  // the first bytes of the prefix; where there are more, the first key has them
   std::array<std::byte, kSize - kHeader> items;
 

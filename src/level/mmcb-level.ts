@@ -2,17 +2,17 @@
 import { access } from 'node:fs/promises';
 import { type AbstractDatabaseOptions, AbstractLevel } from 'abstract-level';
 import { CompactableBuffer, storeOf } from '../buffer/compactable-buffer.js';
-import { type BufferOptions, bufferTable } from '../buffer/options.js';
 import { KeyedBatch } from '../buffer/keyed-batch.js';
+import { type BufferOptions, bufferTable } from '../buffer/options.js';
 import { binary } from '../codec/binary.js';
 import type { Codec } from '../codec/codec.js';
 import { utf8 } from '../codec/utf8.js';
 import type { Store } from '../internal/lifecycle.js';
 import { NativeCode } from '../internal/native.js';
 import { checkPath } from '../internal/options.js';
+import { valuesOf } from '../map/keyed-map.js';
 import { OrderedCursor, readOrdered } from '../map/ordered-cursor.js';
 import { OrderedMap } from '../map/ordered-map.js';
-import { valuesOf } from '../map/keyed-map.js';
 import { LevelIterator, type LevelIteratorOptions, LevelSnapshot, type LevelValue } from './level-iterator.js';
 import { type Format, type LevelKey, storedKey } from './level-keys.js';
 import { LevelRange, type LevelRangeOptions } from './level-range.js';
@@ -99,6 +99,7 @@ export class MmcbLevel<K = string, V = string> extends AbstractLevel<string | Bu
 
   // ---- What abstract-level asks for; it has checked and encoded the arguments ----
 
+  /** @internal */
   async _open({ createIfMissing, errorIfExists, ...options }: LevelOpenOptions): Promise<void> {
     if (!createIfMissing || errorIfExists) {
       const exists = await access(this.#location).then(
@@ -116,16 +117,19 @@ export class MmcbLevel<K = string, V = string> extends AbstractLevel<string | Bu
     this.#open = { buffer, store: storeOf(buffer), maps: { utf8: text, buffer: bytes, view: bytes } };
   }
 
+  /** @internal */
   async _close(): Promise<void> {
     const open = this.#open;
     this.#open = undefined;
     await open?.buffer.close();
   }
 
+  /** @internal */
   async _get(key: LevelKey, options: ReadOptions): Promise<LevelValue | undefined> {
     return this._getSync(key, options);
   }
 
+  /** @internal */
   _getSync(key: LevelKey, { valueEncoding, snapshot }: ReadOptions): LevelValue | undefined {
     const { maps, store } = this.#opened();
     const map = maps[valueEncoding];
@@ -137,19 +141,23 @@ export class MmcbLevel<K = string, V = string> extends AbstractLevel<string | Bu
     throw store.failure(data);
   }
 
+  /** @internal */
   async _getMany(keys: LevelKey[], options: ReadOptions): Promise<(LevelValue | undefined)[]> {
     if (options.snapshot != null) return keys.map((key) => this._getSync(key, options));
     return this.#opened().maps[options.valueEncoding].getMany(keys.map(storedKey));
   }
 
+  /** @internal */
   async _has(key: LevelKey, options: ReadOptions): Promise<boolean> {
     return this.#has(key, options);
   }
 
+  /** @internal */
   async _hasMany(keys: LevelKey[], options: ReadOptions): Promise<boolean[]> {
     return keys.map((key) => this.#has(key, options));
   }
 
+  /** @internal */
   async _put(
     key: LevelKey,
     value: LevelValue,
@@ -159,11 +167,13 @@ export class MmcbLevel<K = string, V = string> extends AbstractLevel<string | Bu
     await this.#synced(options);
   }
 
+  /** @internal */
   async _del(key: LevelKey, options: MmcbLevelWriteOptions): Promise<void> {
     this.#opened().maps.buffer.delete(storedKey(key));
     await this.#synced(options);
   }
 
+  /** @internal */
   async _batch(operations: readonly LevelOperation[], options: MmcbLevelWriteOptions): Promise<void> {
     const { store } = this.#opened();
     const batch = new KeyedBatch();
@@ -176,6 +186,7 @@ export class MmcbLevel<K = string, V = string> extends AbstractLevel<string | Bu
     await this.#synced(options);
   }
 
+  /** @internal */
   async _clear(options: LevelRangeOptions & { snapshot?: LevelSnapshot | null }): Promise<void> {
     const { maps, store } = this.#opened();
     const range = new LevelRange(options);
@@ -193,11 +204,13 @@ export class MmcbLevel<K = string, V = string> extends AbstractLevel<string | Bu
     store.changes++;
   }
 
+  /** @internal */
   _iterator(options: LevelIteratorOptions): LevelIterator<K, V> {
     const { maps, store } = this.#opened();
     return new LevelIterator<K, V>(this, options, store, valuesOf(maps[options.valueEncoding]));
   }
 
+  /** @internal */
   _snapshot(options: object): LevelSnapshot {
     return new LevelSnapshot(options, this.#opened().store);
   }

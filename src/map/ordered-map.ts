@@ -4,8 +4,8 @@ import { EntryIterator } from '../buffer/entry-cursor.js';
 import type { Codec } from '../codec/codec.js';
 import { msgpack } from '../codec/msgpack.js';
 import type { Store } from '../internal/lifecycle.js';
-import { built, checkCodec, type MapOptions, splitOptions, valuesOf } from './keyed-map.js';
 import { type KeyBounds, type KeyRange, type NativeRange, readBounds, readRange } from './key-range.js';
+import { built, checkCodec, type MapOptions, splitOptions, valuesOf } from './keyed-map.js';
 import { OrderedCursor } from './ordered-cursor.js';
 import { StringKeyedMap } from './string-map.js';
 import type { Values } from './values.js';
@@ -68,12 +68,14 @@ export class OrderedMap<V = unknown> extends StringKeyedMap<V> {
     return new EntryIterator<string, OrderedCursor>([cursor], (at) => at.key);
   }
 
+  /** The values of a range, or all of them, in the order of their keys. */
   override values(range?: KeyRange): IterableIterator<V> {
     const values = this.#values;
     const cursor = new OrderedCursor(this.#store, readRange(range, 'values'), true);
     return new EntryIterator<V, OrderedCursor>([cursor], (at) => values.fromCursor(at));
   }
 
+  /** The entries of a range, or all of them, in order. */
   override entries(range?: KeyRange): IterableIterator<[string, V]> {
     return this.#entries(range, 'entries');
   }

@@ -37,7 +37,8 @@ Model read_in_order(Engine& engine, const Engine::OrderedSnapshot* snapshot, boo
     count = engine.collect(snapshot, start, offsets);
     for (size_t i = 0; i < count; i++) {
       EntryHeader header;
-      REQUIRE(engine.read_collected(offsets[i], {reinterpret_cast<std::byte*>(buffer.data()), buffer.size()}, &header).ok());
+      REQUIRE(engine.read_collected(offsets[i], {reinterpret_cast<std::byte*>(buffer.data()), buffer.size()}, &header)
+                  .ok());
       const std::string key = buffer.substr(0, header.key_size);
       if (start.has_key) REQUIRE((is_reverse ? key < last : last < key));
       found[key] = buffer.substr(header.key_size, header.data_size);
@@ -161,12 +162,8 @@ TEST_CASE("random changes of every kind keep the order, and snapshots what they 
         }
         case 7:
         case 8:
-        case 9:
-          REQUIRE(store->erase(string_key(key)).ok() == (model.erase(key) != 0));
-          break;
-        default:
-          model[key] = data;
-          REQUIRE(store->set(string_key(key), bytes(data), nullptr).ok());
+        case 9: REQUIRE(store->erase(string_key(key)).ok() == (model.erase(key) != 0)); break;
+        default: model[key] = data; REQUIRE(store->set(string_key(key), bytes(data), nullptr).ok());
       }
       if (round % 500 == 0) check(store, model);
     }

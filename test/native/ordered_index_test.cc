@@ -49,9 +49,7 @@ struct Fixture {
   OrderedIndex index;
   Model model;
 
-  explicit Fixture(Platform& platform = posix_platform()) : index(platform, keys) {
-    REQUIRE(index.initialize().ok());
-  }
+  explicit Fixture(Platform& platform = posix_platform()) : index(platform, keys) { REQUIRE(index.initialize().ok()); }
 
   void insert(const std::string& key) {
     if (model.contains(key)) return;
@@ -132,7 +130,9 @@ std::string key_of(int family, uint64_t number, std::mt19937_64& random) {
     // Of any bytes and lengths, zeros among them; many are prefixes of others.
     case 3: {
       std::string key(random() % 12, '\0');
-      for (char& c : key) c = "\0\1\xff" "a"[random() % 4];
+      for (char& c : key)
+        c = "\0\1\xff"
+            "a"[random() % 4];
       return key;
     }
     // Words that are equal although keys are not.
@@ -195,7 +195,8 @@ TEST_CASE("an ordered index behaves like a map, whatever the keys") {
       }
     }
     f.check();
-    while (!f.model.empty()) f.erase(std::string(std::next(f.model.begin(), static_cast<std::ptrdiff_t>(random() % f.model.size()))->first));
+    while (!f.model.empty())
+      f.erase(std::string(std::next(f.model.begin(), static_cast<std::ptrdiff_t>(random() % f.model.size()))->first));
     f.check();
     CHECK(f.index.memory() == 0);
   }
@@ -259,7 +260,9 @@ TEST_CASE("memory for a batch is had before it begins, and what is loaded keeps 
       // Into the same place, into all places, and in order: take_node() asserts that there is one.
       std::vector<std::string> fresh;
       for (uint64_t i = 0; i < 30'000; i++) {
-        fresh.push_back(i % 3 == 0 ? key_of(0, i, random) + "x" : i % 3 == 1 ? "5" + key_of(0, i, random) : random_text(12, i));
+        fresh.push_back(i % 3 == 0   ? key_of(0, i, random) + "x"
+                        : i % 3 == 1 ? "5" + key_of(0, i, random)
+                                     : random_text(12, i));
       }
       std::sort(fresh.begin(), fresh.end());
       fresh.erase(std::unique(fresh.begin(), fresh.end()), fresh.end());

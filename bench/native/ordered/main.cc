@@ -1,8 +1,8 @@
 // mmcb_ordered_bench: the structure of OrderedIndex beside others that could have its place, over the same keys in memory.
 //   mmcb_ordered_bench [keys] [rounds]
 // Rounds are interleaved, and what is printed is the median of each: nanoseconds of processor time for each key, and bytes.
-#include <ctime>
 #include <cstdio>
+#include <ctime>
 #include <map>
 #include <memory>
 
@@ -121,7 +121,8 @@ void run(uint64_t count, int rounds, bool random_bytes, bool in_order) {
     measure_loading(keys, count, &tree);
   }
   std::printf("\n%llu keys of %s, inserted %s\n", static_cast<unsigned long long>(count),
-              random_bytes ? "16 random bytes" : "16 characters, 'key:' and 12 digits", in_order ? "in order" : "at random");
+              random_bytes ? "16 random bytes" : "16 characters, 'key:' and 12 digits",
+              in_order ? "in order" : "at random");
   std::printf("%-12s %12s %12s %12s\n", "", "B+tree", "radix tree", "skip list");
   for (int i = 0; i < 5; i++) {
     std::printf("%-12s %12.1f %12.1f %12.1f\n", kNames[i], median(tree.samples[i]), median(radix.samples[i]),

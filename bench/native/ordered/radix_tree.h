@@ -162,9 +162,7 @@ class RadixTree {
         n48->index[byte] = static_cast<uint8_t>(++n48->count);
         break;
       }
-      default:
-        static_cast<Node256*>(n)->children[byte] = child;
-        n->count++;
+      default: static_cast<Node256*>(n)->children[byte] = child; n->count++;
     }
   }
 

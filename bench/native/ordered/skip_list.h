@@ -64,7 +64,8 @@ class SkipList {
   Node* find(KeyBytes key, Node** before) {
     Node* at = head_;
     for (int level = kMaxHeight - 1;; level--) {
-      for (Node* next = at->next[level]; next != nullptr && is_below(next->offset, key); next = at->next[level]) at = next;
+      for (Node* next = at->next[level]; next != nullptr && is_below(next->offset, key); next = at->next[level])
+        at = next;
       if (before != nullptr) before[level] = at;
       if (level == 0) return at->next[0];
     }

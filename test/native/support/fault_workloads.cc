@@ -250,7 +250,8 @@ std::vector<FaultWorkload> make_workloads() {
                    s.sync();
                  }});
   all.push_back({"keys in order", ordered_options(small), fill_and_kill, use_in_order});
-  all.push_back({"keys in order, durability 'process'", ordered_options(process_options()), fill_and_close, use_in_order});
+  all.push_back(
+      {"keys in order, durability 'process'", ordered_options(process_options()), fill_and_close, use_in_order});
   all.push_back({"in memory", ordered_options(small), nullptr,
                  [](FaultedStore& s) {
                    if (!s.open()) return;
