@@ -99,7 +99,7 @@ Code read_operation(napi_env env, uint8_t type, double address, napi_value data,
 Code read_keyed_operation(napi_env env, uint8_t type, napi_value key, napi_value data, KeyBuffer* keys, Kind* kind,
                           BatchOperation* operation) {
   using Type = BatchOperation::Type;
-  constexpr Type kTypes[] = {Type::kSet, Type::kInsert, Type::kDelete, Type::kRequire};
+  constexpr Type kTypes[] = {Type::kSet, Type::kInsert, Type::kDelete, Type::kRequire, Type::kDiscard};
   if (type >= std::size(kTypes)) return Code::kInvalidArgument;
   operation->type = kTypes[type];
   double number = 0;
@@ -112,7 +112,7 @@ Code read_keyed_operation(napi_env env, uint8_t type, napi_value key, napi_value
     *kind = Kind::kStringKey;
     if (const Code code = keys->append(env, key); code != Code::kOk) return code;
   }
-  if (operation->type == Type::kDelete || operation->type == Type::kRequire) return Code::kOk;
+  if (operation->type != Type::kSet && operation->type != Type::kInsert) return Code::kOk;
   MutableBytes bytes;
   if (!read_bytes(env, data, &bytes)) return Code::kInvalidArgument;
   operation->data = bytes;

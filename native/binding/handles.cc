@@ -32,6 +32,8 @@ void Handle::release(napi_env env) {
   listener = nullptr;
   for (const auto& reader : readers) engine->close_snapshot(reader.second.snapshot);
   readers.clear();
+  for (const auto& snapshot : ordered_snapshots) engine->close_ordered_snapshot(snapshot.second);
+  ordered_snapshots.clear();
   if (pin != nullptr) engine->pins().remove_reader(std::exchange(pin, nullptr));
 }
 

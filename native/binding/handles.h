@@ -35,6 +35,8 @@ struct Handle {
 
   std::unordered_map<int32_t, Reader> readers;
   int32_t next_reader = 1;
+  std::unordered_map<int32_t, Engine::OrderedSnapshot> ordered_snapshots;
+  int32_t next_ordered_snapshot = 1;
 
   napi_ref listener = nullptr;
   uint64_t listener_id = 0;

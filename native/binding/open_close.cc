@@ -75,6 +75,7 @@ Status read_options(napi_env env, napi_value object, Options* options) {
   reader.integer("syncInterval", &options->sync_interval_ms);
   reader.integer("maxSize", &options->max_size);
   reader.flag("readOnly", &options->read_only);
+  reader.flag("ordered", &options->ordered);
   if (!reader.choice("compactionPolicy", CompactionPolicy::kTime, &options->compaction) ||
       !reader.choice("durability", Durability::kInterval, &options->durability) ||
       !reader.choice("recovery", RecoveryMode::kSalvage, &options->recovery)) {

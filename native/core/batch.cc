@@ -24,8 +24,8 @@ std::byte* append_store(std::byte* at, uint64_t offset, const void* bytes, uint3
 
 bool is_keyed(const BatchOperation& operation) {
   using Type = BatchOperation::Type;
-  return operation.type == Type::kSet || operation.type == Type::kDelete || operation.type == Type::kInsert ||
-         operation.type == Type::kRequire;
+  return operation.type == Type::kSet || operation.type == Type::kInsert || operation.type == Type::kDelete ||
+         operation.type == Type::kDiscard || operation.type == Type::kRequire;
 }
 
 }  // namespace
@@ -117,7 +117,8 @@ Status Batch::prepare(BatchOperation& operation, uint64_t word) {
   const bool keyed = is_keyed(operation);
   const Key key = keyed ? operation.key : Key{};
   if (operation.type == Type::kRequire) return require(key, word);
-  const bool writes = operation.type != Type::kRemove && operation.type != Type::kDelete;
+  const bool writes =
+      operation.type != Type::kRemove && operation.type != Type::kDelete && operation.type != Type::kDiscard;
   if (writes) MMCB_TRY(engine_.check_sizes(key, operation.data));
 
   // What the address or key stands for after the operations before this one.
@@ -142,6 +143,7 @@ Status Batch::prepare(BatchOperation& operation, uint64_t word) {
   const bool exists = change != nullptr && !change->ends;
 
   if (!writes) {
+    if (!exists && operation.type == Type::kDiscard) return Status();
     if (!exists) return Status(Code::kNotFound, "no entry has this address: it was removed or never given out");
     change->ends = true;
     removes_++;
@@ -233,8 +235,11 @@ Status Batch::commit() {
   uint64_t digest = e.digest_;
   KeyIndex::Demand inserts[2];
   bool has_inserts[2] = {false, false};
+  uint64_t ordered_inserts = 0;
+  uint64_t ordered_others = 0;
   for (const Change& change : changes_) {
     const EntryHeader& h = change.header;
+    if (h.kind == Kind::kStringKey) ++(change.existed ? ordered_others : ordered_inserts);
     if (!change.ends) {
       end = append_store(end, change.place.offset, &h.crc, sizeof h.crc);
       digest += digest_of(h);
@@ -256,16 +261,19 @@ Status Batch::commit() {
   // What can fail comes before the commit.
   if (has_inserts[0]) MMCB_TRY(e.ints_.reserve(inserts[0]));
   if (has_inserts[1]) MMCB_TRY(e.strings_.reserve(inserts[1]));
+  MMCB_TRY(e.reserve_order(Kind::kStringKey, ordered_inserts, ordered_others));
   MMCB_TRY(carry_out(list, digest));
   for (const Change& change : changes_) {
     const EntryHeader& h = change.header;
     const uint32_t old_segment = change.existed ? e.segments_.index_of(change.old.offset) : 0;
+    OrderedIndex* const order = e.order_of(h.kind);
     if (change.ends) {
       if (!change.existed) {
         e.slots_.abandon(change.address);
         continue;
       }
       if (h.kind != Kind::kPlain) e.index_for(h.kind).erase(change.word, change.old.offset);
+      if (order != nullptr) order->erase(change.key, change.old.offset);
       e.slots_.release(change.address);
     } else {
       e.slots_.publish(change.address, change.place.offset);
@@ -277,6 +285,8 @@ Status Batch::commit() {
           [[maybe_unused]] const Status inserted = e.index_for(h.kind).insert(change.word, change.place.offset);
           assert(inserted.ok());  // room was reserved
         }
+        if (order != nullptr && change.existed) order->move(change.key, change.old.offset, change.place.offset);
+        if (order != nullptr && !change.existed) order->insert(change.key, change.place.offset);
       }
     }
     if (change.existed) e.account_gone(old_segment, change.old.header);
@@ -339,6 +349,7 @@ Status Batch::clear_all(uint64_t* removed) {
     e.slots_.release(found.address);
     ++*removed;
   }
+  if (OrderedIndex* order = e.order_of(Kind::kStringKey)) order->clear();
   for (const uint32_t segment : ended) e.segments_.end(segment, epoch, true);
   e.count_.store(0, std::memory_order_relaxed);
   e.data_size_ = 0;

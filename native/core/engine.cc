@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "core/compactor.h"
+#include "core/ordered_keys.h"
 #include "core/recovery.h"
 #include "core/stores.h"
 #include "core/sync_machine.h"
@@ -123,6 +124,7 @@ Status Engine::open_file(Platform& platform, const std::string& path, std::uniqu
     MMCB_TRY(engine->secure_name());
     engine->recovery_.milliseconds = static_cast<double>(platform.monotonic_ns() - started) / 1e6;
   }
+  if (options.ordered) MMCB_TRY(engine->order_keys());
   *result = std::move(engine);
   return Status();
 }
@@ -435,6 +437,7 @@ Stats Engine::stats() const {
   s.durable_epoch = durable_epoch_.load(std::memory_order_relaxed);
   s.damaged = damage_.is_set || damage_met_.load(std::memory_order_relaxed);
   s.table_memory = slots_.memory() + ints_.memory() + strings_.memory();
+  if (const OrderedIndex* order = ordered_.load(std::memory_order_relaxed)) s.table_memory += order->memory();
   return s;
 }
 

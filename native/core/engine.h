@@ -26,6 +26,7 @@
 #include "core/journal.h"
 #include "core/key_index.h"
 #include "core/options.h"
+#include "core/ordered_index.h"
 #include "core/platform/platform.h"
 #include "core/reader_pins.h"
 #include "core/segments.h"
@@ -49,11 +50,12 @@ struct EntryInfo {
 
 struct BatchOperation {
   // kInsert is a kSet that fails with kExists where there is an entry: who shares a store decides by it who was first.
-  // kRequire changes nothing, and fails with kNotFound where there is none: what was decided may rely on it.
-  enum class Type : uint8_t { kAdd, kUpdate, kRemove, kSet, kDelete, kInsert, kRequire };
+  // kRequire changes nothing, and fails with kNotFound where there is none: what was decided may rely on it. kDiscard is a
+  // kDelete that does nothing where there is none.
+  enum class Type : uint8_t { kAdd, kUpdate, kRemove, kSet, kDelete, kInsert, kRequire, kDiscard };
   Type type = Type::kAdd;
   Address address;  // of kUpdate and kRemove; receives that of kAdd, kSet and kInsert
-  Key key;          // of kSet, kDelete, kInsert and kRequire
+  Key key;          // of all the others
   Bytes data;       // of kAdd, kUpdate, kSet and kInsert
 };
 
@@ -73,6 +75,7 @@ class SpaceListener {
 // Which entries an iteration wants.
 enum class KindFilter : uint8_t { kPlain = 0, kIntKey = 1, kStringKey = 2, kAll = 255 };
 
+class OrderedKeys;
 struct EngineInternals;
 
 class Engine {
@@ -136,11 +139,37 @@ class Engine {
   // The header tells the sizes. kNotFound when the entry has gone meanwhile.
   Status read_entry(ReaderPin& pin, Address address, MutableBytes target, EntryHeader* header) const;
 
+  // ---- String keys in order (engine_ordered.cc) ---- byte by byte; none of these before order_keys()
+  // Builds the index that keeps the order, unless it is there: O(n log n), under the write lock. It stays, and is kept up,
+  // until the engine ends. kNoMemory.
+  Status order_keys();
+  bool has_ordered_keys() const { return ordered_.load(std::memory_order_acquire) != nullptr; }
+  // What was live at one moment, in order. Readable (collect(), read_version()) until it is closed, soon: as for a Snapshot.
+  struct OrderedSnapshot {
+    uint64_t epoch = 0;
+    OrderedIndex::Snapshot index;
+  };
+  Status open_ordered_snapshot(OrderedSnapshot* snapshot);
+  void close_ordered_snapshot(const OrderedSnapshot& snapshot);
+  // Fills in where the next entries in order are; how many there were. `snapshot` null: as of now, and then the caller is
+  // pinned from before the call until its last look at the entries.
+  size_t collect(const OrderedSnapshot* snapshot, const OrderedIndex::Start& start, std::span<uint64_t> offsets) const;
+  // As read_entry(), of the version at an offset from collect(), under the same precondition.
+  Status read_collected(uint64_t offset, MutableBytes target, EntryHeader* header) const;
+  // Its data alone: as read().
+  Status read_data_of(uint64_t offset, MutableBytes target, uint64_t* size) const;
+  // Brings it in ahead of that.
+  void prefetch_collected(uint64_t offset) const { prefetch_entry(offset); }
+  // The place of a key in a snapshot; 0 where it is not in there.
+  uint64_t find_in(const OrderedSnapshot& snapshot, KeyBytes key) const;
+
   // ---- Batches ----
   // All or nothing, in order, under process death and power cuts. Fills in the addresses of kAdd and kSet.
   Status batch(std::span<BatchOperation> operations);
   // Removes every live entry of a kind, all or nothing.
   Status clear(KindFilter kind, uint64_t* removed);
+  // Removes entries with string keys from `start` on, up to the bound `end` (null: none) and at most `limit`, all or nothing.
+  Status clear_range(const OrderedIndex::Start& start, const OrderedIndex::End* end, uint64_t limit, uint64_t* removed);
 
   // ---- Snapshots ----
   // A snapshot keeps every entry as it is now readable by offset: no update in place over it, no reuse of its space.
@@ -285,6 +314,13 @@ class Engine {
   uint64_t word_of(const Found& found) const {
     return found.word != 0 ? found.word : word_of({found.header.kind, key_of(found)});
   }
+  // ---- Order (engine_ordered.cc); under lock_ ----
+  // The index that keeps entries of this kind in order; null where nothing does.
+  OrderedIndex* order_of(Kind kind) const;
+  // Makes sure that the change of an entry of this kind will find memory there.
+  Status reserve_order(Kind kind, uint64_t inserts, uint64_t others) const;
+  void close_order(const OrderedSnapshot& snapshot);
+
   Status check_version_locked(uint64_t offset) const;
   Status check_entry(uint64_t offset, uint64_t run_end) const;
   uint64_t find_offset(const Key& key) const { return find_offset(key, word_of(key)); }
@@ -345,6 +381,8 @@ class Engine {
   SlotTable slots_;
   KeyIndex ints_;
   KeyIndex strings_;
+  std::unique_ptr<OrderedKeys> ordered_keys_;    // what ordered_ points into
+  std::atomic<OrderedIndex*> ordered_{nullptr};  // null: nobody has asked for order. Set once.
   Journal journal_;
 
   mutable SpinLock lock_;          // guards everything below but the atomics, and all stores into the mapping

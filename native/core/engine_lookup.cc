@@ -53,7 +53,7 @@ uint64_t Engine::word_of(const Key& key, uint32_t seed) {
 bool Engine::ends_search(const Key& key, uint64_t offset) const {
   const std::byte* at = volume_.at(offset);
   uint16_t key_size;
-  copy_out(&key_size, at + 30, sizeof key_size);
+  copy_out(&key_size, at + EntryHeader::kKeySizeOffset, sizeof key_size);
   const bool is_same =
       key_size == key.bytes.size() && std::memcmp(at + EntryHeader::kSize, key.bytes.data(), key.bytes.size()) == 0;
   return is_same || !is_whole(offset);

@@ -120,6 +120,27 @@ Status Engine::read_entry(ReaderPin& pin, Address address, MutableBytes target, 
       target, true, header);
 }
 
+Status Engine::read_collected(uint64_t offset, MutableBytes target, EntryHeader* header) const {
+  return read_resolved(
+      [&](uint64_t* found, Address*) {
+        *found = offset;
+        return true;
+      },
+      target, true, header);
+}
+
+Status Engine::read_data_of(uint64_t offset, MutableBytes target, uint64_t* size) const {
+  EntryHeader header;
+  MMCB_TRY(read_resolved(
+      [&](uint64_t* found, Address*) {
+        *found = offset;
+        return true;
+      },
+      target, false, &header));
+  *size = header.data_size;
+  return Status();
+}
+
 template <typename Resolve>
 Status Engine::read_part_resolved(ReaderPin& pin, Resolve&& resolve, uint64_t position, MutableBytes target,
                                   uint64_t* copied) const {

@@ -61,6 +61,7 @@ Status Engine::remove(Address address) {
     MMCB_TRY(locate(address, &found));
     // By a damaged key its cell in the index would not be found, and would lead to whatever comes to stand here next.
     if (found.header.key_size != 0) MMCB_TRY(check_version_locked(found.offset));
+    MMCB_TRY(reserve_order(found.header.kind, 0, 1));
     remove_found(found);
     removes_++;
     return Status();
@@ -96,6 +97,7 @@ Status Engine::erase(Key key) {
   return change([&] {
     Found found;
     MMCB_TRY(locate(key, word, &found));
+    MMCB_TRY(reserve_order(key.kind, 0, 1));
     remove_found(found);
     removes_++;
     return Status();
@@ -194,6 +196,7 @@ Status Engine::insert_new(const Key& key, uint64_t word, Bytes data, Address* ad
   header.key_size = static_cast<uint16_t>(key.bytes.size());
   header.data_size = static_cast<uint32_t>(data.size());
   header.capacity = capacity_for(key.bytes.size(), data.size());
+  MMCB_TRY(reserve_order(key.kind, 1, 0));
   Address fresh;
   MMCB_TRY(slots_.acquire(&fresh));
   header.slot = fresh.slot;
@@ -226,6 +229,7 @@ Status Engine::insert_new(const Key& key, uint64_t word, Bytes data, Address* ad
   announce_digest(digest_ + digest_of(header));
   publish(place, header);
   slots_.publish(fresh, place.offset);
+  if (OrderedIndex* order = order_of(key.kind)) order->insert(key.bytes, place.offset);
   account_new(place.segment, header);
   settle_digest();
   end_sealed_if_empty();
@@ -291,6 +295,7 @@ Status Engine::relocate(const Found& found, Bytes data, Stream stream) {
   header.data_size = static_cast<uint32_t>(data.size());
   header.capacity = capacity_for(header.key_size, data.size());
   header.version++;
+  MMCB_TRY(reserve_order(header.kind, 0, 1));
   Place place;
   MMCB_TRY(place_entry(stream, &header, &place));
   const Bytes key = key_of(found);
@@ -301,6 +306,7 @@ Status Engine::relocate(const Found& found, Bytes data, Stream stream) {
   publish(place, header);
   slots_.publish(found.address, place.offset);
   if (header.kind != Kind::kPlain) index_for(header.kind).move(word_of(found), found.offset, place.offset);
+  if (OrderedIndex* order = order_of(header.kind)) order->move(key, found.offset, place.offset);
   end_entry(found);
   account_gone(segments_.index_of(found.offset), found.header);
   account_new(place.segment, header);
@@ -327,6 +333,7 @@ void Engine::remove_found(const Found& found) {
   announce_digest(digest_ - digest_of(found.header));
   if (found.header.kind != Kind::kPlain) {
     index_for(found.header.kind).erase(word_of(found), found.offset);
+    if (OrderedIndex* order = order_of(found.header.kind)) order->erase(key_of(found), found.offset);
   }
   slots_.release(found.address);
   end_entry(found);

@@ -206,6 +206,7 @@ struct EntryHeader {
   uint16_t key_size = 0;
 
   static constexpr size_t kSize = 32;
+  static constexpr size_t kKeySizeOffset = 30;
   // Header, key and data: what the checksum covers. The slack comes behind it.
   uint64_t used_size() const { return kSize + key_size + static_cast<uint64_t>(data_size); }
   uint64_t total_size() const { return align8(kSize + key_size + static_cast<uint64_t>(capacity)); }

@@ -37,6 +37,7 @@ struct Options {
   double required_free_space = 0.3;  // ... and less than this share of the file is free
   uint64_t compaction_interval_ms = 1000;
   uint64_t address_space = 0;  // bytes to reserve; 0: as much as is sensible
+  bool ordered = false;        // keep string keys in order from the beginning (Engine::order_keys())
   // Entries from which on closing saves the tables, and opening takes those that it finds. With fewer, a scan takes no longer
   // than anybody notices, and it sees more.
   uint64_t saved_tables_from = 1'000'000;

@@ -168,6 +168,8 @@ Status Store::open(const std::string& path, const Options& options, const Progre
   return guarded([&]() -> Status {
     auto lease = std::make_shared<Lease>();
     MMCB_TRY(lease->open(path, options, progress));
+    // Whoever opened the file before may not have asked for it.
+    if (options.ordered) MMCB_TRY(lease->engine().order_keys());
     *store = std::move(lease);
     return Status();
   });

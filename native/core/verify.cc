@@ -60,6 +60,7 @@ Status Verifier::check() {
     status = check_slots();
     if (status.ok()) status = check_keys(Kind::kIntKey);
     if (status.ok()) status = check_keys(Kind::kStringKey);
+    if (status.ok() && engine_.has_ordered_keys()) status = check_order();
     if (status.ok()) check_counts(snapshot);
   }
   // What is missing because the file was cut short is no damage that a report could list.

@@ -37,6 +37,7 @@ class Verifier final : private WalkInterrupt {
   Status check_keys(Kind kind);
   void check_slot(uint32_t slot);
   void check_cell(Kind kind, uint64_t word, uint64_t offset);
+  Status check_order();
   void check_counts(const Engine::Snapshot& snapshot);
 
   // verify_space.cc: head and segments

@@ -1,8 +1,13 @@
 // Verifier: slot table and key indexes. That each live entry is found through them is checked with the entries; here, that
 // whatever they hold leads to such an entry.
+#include <algorithm>
+#include <functional>
+#include <memory>
 #include <mutex>
+#include <vector>
 
 #include "core/digest.h"
+#include "core/ordered_keys.h"
 #include "core/stores.h"
 #include "core/verify.h"
 
@@ -11,6 +16,7 @@ namespace {
 
 // Slots between two looks at whether to go on.
 constexpr uint32_t kSlotsAtATime = 4096;
+constexpr size_t kKeysAtATime = 128;
 
 }  // namespace
 
@@ -123,6 +129,32 @@ Status Verifier::check_keys(Kind kind) {
   return Status();
 }
 
+// Entries that are removed or moved meanwhile keep their keys for as long as this is pinned: page by page.
+Status Verifier::check_order() {
+  Engine& e = engine_;
+  const auto reader = std::unique_ptr<ReaderPin, std::function<void(ReaderPin*)>>(
+      e.pins_.add_reader(), [&](ReaderPin* pin) { e.pins_.remove_reader(pin); });
+  if (reader == nullptr) return Status(Code::kNoMemory);
+  std::vector<std::byte> last;
+  OrderedIndex::Start start;
+  uint64_t offsets[kKeysAtATime];
+  for (size_t found = kKeysAtATime; found == kKeysAtATime;) {
+    if (!go_on()) return Status(Code::kAborted);
+    const PinScope pinned(*reader);
+    found = e.collect(nullptr, start, offsets);
+    for (size_t i = 0; i < found; i++) {
+      const KeyBytes key = e.ordered_keys_->key_at(offsets[i]);
+      const bool comes_next = std::lexicographical_compare(last.begin(), last.end(), key.begin(), key.end());
+      if (start.has_key && !comes_next) {
+        error("a key stands in the wrong place of the order: the entry is damaged, or the ordered index", offsets[i]);
+      }
+      last.assign(key.begin(), key.end());
+      start = {true, last, false, false};
+    }
+  }
+  return Status();
+}
+
 void Verifier::check_counts(const Engine::Snapshot& snapshot) {
   Engine& e = engine_;
   const bool complete = count_ == snapshot.count && digest_ == snapshot.digest;
@@ -140,6 +172,12 @@ void Verifier::check_counts(const Engine::Snapshot& snapshot) {
   std::lock_guard guard(e.lock_);
   if (!complete || e.digest_ != snapshot.digest) return;
   // Nothing has changed since: each index has exactly the entries of its kind.
+  const OrderedIndex* const order = e.order_of(Kind::kStringKey);
+  if (order != nullptr && order->size() != e.strings_.size()) {
+    error("the ordered index holds " + std::to_string(order->size()) + " keys and should hold " +
+              std::to_string(e.strings_.size()),
+          0);
+  }
   if (e.ints_.size() != count_by_kind_[static_cast<size_t>(Kind::kIntKey)] ||
       e.strings_.size() != count_by_kind_[static_cast<size_t>(Kind::kStringKey)]) {
     error("the key indexes hold " + std::to_string(e.ints_.size() + e.strings_.size()) + " keys, the file " +

@@ -15,7 +15,21 @@ const OTHER_PAGES = 1024;
 /** Numbers per entry: address, key or key size, data size. The next cursor stands before them all. */
 const FIELDS = 3;
 
-export class EntryCursor {
+/** What walks entries, and has the data of one. */
+export interface Cursor {
+  /** The current entry's data: bytes [start, start + size) of `bytes`. */
+  readonly bytes: Buffer;
+  readonly start: number;
+  readonly size: number;
+  /** Moves to the next entry; false at the end. */
+  advance(): boolean;
+  /** Ends the iteration. */
+  end(): void;
+  /** The current entry's data as a Buffer of the caller's own. */
+  take(): Buffer;
+}
+
+export class EntryCursor implements Cursor {
   /** The current entry's address. */
   address = 0;
   /** Its key (INT). */
@@ -179,19 +193,19 @@ export function readEntry(store: Store, address: number): Buffer | number {
 const iteratorPrototype: object = Object.getPrototypeOf(Object.getPrototypeOf([][Symbol.iterator]()));
 
 /** An iterator over what `pick` makes of each entry of some cursors, one after the other. */
-export class EntryIterator<T> implements IterableIterator<T> {
-  readonly #cursors: readonly EntryCursor[];
-  readonly #pick: (cursor: EntryCursor) => T;
+export class EntryIterator<T, C extends Cursor = EntryCursor> implements IterableIterator<T> {
+  readonly #cursors: readonly C[];
+  readonly #pick: (cursor: C) => T;
   #current = 0;
 
-  constructor(cursors: readonly EntryCursor[], pick: (cursor: EntryCursor) => T) {
+  constructor(cursors: readonly C[], pick: (cursor: C) => T) {
     this.#cursors = cursors;
     this.#pick = pick;
   }
 
   next(): IteratorResult<T, undefined> {
     for (; this.#current < this.#cursors.length; this.#current++) {
-      const cursor = this.#cursors[this.#current] as EntryCursor;
+      const cursor = this.#cursors[this.#current] as C;
       if (cursor.advance()) return { done: false, value: this.#pick(cursor) };
     }
     return { done: true, value: undefined };

@@ -1,10 +1,6 @@
 /** Changes of keyed entries, of both kinds of keys, that happen all together or not at all, also in a crash. */
 import type { Store } from '../internal/lifecycle.js';
-import { NativeCode } from '../internal/native.js';
-
-const SET = 0;
-const INSERT = 1;
-const DELETE = 2;
+import { KeyedChange, NativeCode } from '../internal/native.js';
 
 export class KeyedBatch {
   readonly #types: number[] = [];
@@ -16,17 +12,22 @@ export class KeyedBatch {
   }
 
   set(key: number | string, data: Uint8Array): this {
-    return this.#push(SET, key, data);
+    return this.#push(KeyedChange.SET, key, data);
   }
 
   /** Sets a key that nobody has: of several threads that insert one, one commits. */
   insert(key: number | string, data: Uint8Array): this {
-    return this.#push(INSERT, key, data);
+    return this.#push(KeyedChange.INSERT, key, data);
   }
 
   /** Throws MMCB_NOT_FOUND in `commit` where there is none. */
   delete(key: number | string): this {
-    return this.#push(DELETE, key, undefined);
+    return this.#push(KeyedChange.DELETE, key, undefined);
+  }
+
+  /** Deletes a key, or does nothing where there is none. */
+  discard(key: number | string): this {
+    return this.#push(KeyedChange.DISCARD, key, undefined);
   }
 
   /**

@@ -51,6 +51,11 @@ export interface BufferOptions {
   /** Bytes of a segment of a new file: a power of two from 16,384 to 2,097,152. @default 2097152 */
   segmentSize?: number | undefined;
   /**
+   * Keep string keys in order from the beginning, as OrderedMap needs it: an index in memory, built while opening. Without,
+   * it is built when the first OrderedMap over the buffer is made. @default false
+   */
+  ordered?: boolean | undefined;
+  /**
    * Closing a file of a million entries or more leaves its tables in it (some 25 bytes an entry), and the next opening takes
    * them instead of looking at every entry. Damage that came to an entry meanwhile is then met when it is read (MMCB_CORRUPT),
    * and by `verify`. False: opening takes every checksum, always. @default true
@@ -139,6 +144,7 @@ export const bufferTable = {
   readOnly: flag(false),
   recovery: oneOf('strict', ['strict', 'salvage']),
   segmentSize: custom(0, checkSegmentSize),
+  ordered: flag(false),
   savedTables: flag(true),
   signal: signal(),
   onProgress: callback<(progress: Progress) => void>(),
@@ -162,6 +168,7 @@ export function nativeOptions(values: Values<typeof bufferTable>, owner: string)
     maxSize: values.maxSize,
     readOnly: values.readOnly,
     recovery: values.recovery === 'strict' ? 0 : 1,
+    ordered: values.ordered,
   };
 }
 

@@ -38,7 +38,18 @@ export const EntryKind = { PLAIN: 0, INT: 1, STRING: 2, ALL: 255 } as const;
 export type EntryKind = (typeof EntryKind)[keyof typeof EntryKind];
 
 /** What `keyedBatch` does with a key. */
-export const KeyedChange = { SET: 0, INSERT: 1, DELETE: 2, REQUIRE: 3 } as const;
+export const KeyedChange = { SET: 0, INSERT: 1, DELETE: 2, REQUIRE: 3, DISCARD: 4 } as const;
+
+/** What `range` and `clearRange` are to do, added up. */
+export const RangeFlag = {
+  /** From the end to the beginning: `from` is then the upper bound. */
+  REVERSE: 1,
+  /** The bound itself belongs to the range. */
+  FROM_INCLUSIVE: 2,
+  TO_INCLUSIVE: 4,
+  /** `range` puts data into the slab, too. */
+  VALUES: 8,
+} as const;
 
 /** Makes the error that a cold call throws or hands to its callback. `errno` is 0 and `syscall` '' where none applies. */
 export type ErrorFactory = (code: number, message: string, errno: number) => Error;
@@ -64,6 +75,8 @@ export interface NativeOpenOptions {
   readOnly: boolean;
   /** 0: strict, 1: salvage. */
   recovery: 0 | 1;
+  /** Calls `orderKeys` before the open is done, on its thread. */
+  ordered: boolean;
 }
 
 export interface NativeRecovery {
@@ -242,8 +255,8 @@ export interface NativeBinding {
 
   /**
    * The same for keys: numbers are keys of INT entries, strings of STRING entries. types[i]: 0 set, 1 insert (-EXISTS where
-   * there is an entry), 2 delete and 3 require, which changes nothing (-NOT_FOUND where there is none), an operation seeing
-   * those before it. `data[i]` is ignored for the last two. 0 or -code.
+   * there is an entry), 2 delete and 3 require, which changes nothing (-NOT_FOUND where there is none), 4 discard (delete, or
+   * nothing where there is none), an operation seeing those before it. `data[i]` is ignored but for 0 and 1. 0 or -code.
    */
   keyedBatch(
     handle: number,
@@ -291,6 +304,37 @@ export interface NativeBinding {
    * appear; no entry appears twice.
    */
   next(handle: number, kind: EntryKind, cursor: number, values: boolean, out: Float64Array): number;
+
+  // String keys in order, byte by byte of their stored form; INVALID_ARGUMENT before orderKeys().
+  /** Builds the index of keys in order, unless this or another opener of the file has done so. 0 or -code. */
+  orderKeys(handle: number): number;
+  /**
+   * Opens a snapshot of all string keys; a number, or -code. Until it is closed, space of what is removed or changed cannot
+   * be used again. Closed with the handle at the latest.
+   */
+  openOrderedSnapshot(handle: number): number;
+  closeOrderedSnapshot(handle: number, snapshot: number): void;
+  /**
+   * The next entries of a range: at most `limit`, and as many as there is room for. `snapshot` 0: as of now; -CLOSED where
+   * there is none with this number. `flags`: see {@link RangeFlag}. Fills `out` with [1 if the range ends here, else 0, then
+   * per entry: address, key size, data size], and the slab with the key and (VALUES) the data of each entry one behind another.
+   * A key size of -(n + 1) means n bytes that are not all ASCII; a data size of -(n + 1), n bytes that are not in the slab
+   * because they are larger than it. The number of entries, or -code (TOO_LARGE: a key larger than the slab).
+   */
+  range(
+    handle: number,
+    snapshot: number,
+    from: string | undefined,
+    to: string | undefined,
+    flags: number,
+    limit: number,
+    out: Float64Array,
+  ): number;
+  /** As `stringGet` and `stringGetInto`, from a snapshot. */
+  orderedGet(handle: number, snapshot: number, key: string, position: number): number;
+  orderedGetInto(handle: number, snapshot: number, key: string, target: Uint8Array, position: number): number;
+  /** Removes a range, at most `limit` entries, all or nothing; the number removed or -code. */
+  clearRange(handle: number, from: string | undefined, to: string | undefined, flags: number, limit: number): number;
 
   // Long operations.
   flush(handle: number, done: Completion<void>): number;

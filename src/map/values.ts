@@ -2,7 +2,7 @@
  * Values: the way between the values of a map and their bytes. Kept out of the map classes, which are there to be
  * subclassed and so should have no names but public ones.
  */
-import type { EntryCursor } from '../buffer/entry-cursor.js';
+import type { Cursor } from '../buffer/entry-cursor.js';
 import { type Codec, codecError } from '../codec/codec.js';
 import type { Store } from '../internal/lifecycle.js';
 import { show } from '../internal/options.js';
@@ -66,7 +66,7 @@ export class Values<V> {
   }
 
   /** The value of a cursor's current entry. */
-  fromCursor(cursor: EntryCursor): V {
+  fromCursor(cursor: Cursor): V {
     try {
       if (!this.#slices) return this.#codec.decode(cursor.take());
       return this.#decodeSlice(cursor.bytes, cursor.start, cursor.start + cursor.size);

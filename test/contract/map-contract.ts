@@ -11,6 +11,7 @@ import {
   compressed,
   IntMap,
   json,
+  OrderedMap,
   StringMap,
 } from '../../src/index.js';
 import type { Backend } from '../support/backends.js';
@@ -24,7 +25,7 @@ export interface Value {
 }
 
 type Key = number | string;
-type AnyMap = IntMap<Value> | StringMap<Value> | AbstractIntMap<Value> | AbstractStringMap<Value>;
+type AnyMap = IntMap<Value> | StringMap<Value> | OrderedMap<Value> | AbstractIntMap<Value> | AbstractStringMap<Value>;
 
 /** One kind of map, with keys to try. */
 export interface Subject {
@@ -126,6 +127,16 @@ export const subjects: readonly Subject[] = [
     open: (p, o) => JsonStringMap.open(p, o),
     openSync: (p, o) => JsonStringMap.openSync(p, o),
   },
+  {
+    ...stringSubject('OrderedMap'),
+    open: (p, o) => OrderedMap.open<Value>(p, o),
+    openSync: (p, o) => OrderedMap.openSync<Value>(p, o),
+  },
+  {
+    ...stringSubject('OrderedMap with a codec of the user'),
+    open: (p, o) => OrderedMap.open<Value>(p, { ...o, codec: plainCodec }),
+    openSync: (p, o) => OrderedMap.openSync<Value>(p, { ...o, codec: plainCodec }),
+  },
 ];
 
 const value = (n: number): Value => ({ name: `value ${n}`, list: Array.from({ length: n % 20 }, (_, i) => i * n) });
@@ -209,7 +220,7 @@ export function mapContract(subject: Subject, backend: Backend): void {
         seen.set(k, v);
       }, context);
       expect(seen).toEqual(model);
-      expect(Object.prototype.toString.call(map)).toMatch(/\[object (Int|String)Map]/);
+      expect(Object.prototype.toString.call(map)).toMatch(/\[object (Int|String|Ordered)Map]/);
     });
 
     it('may be changed while it is iterated', () => {

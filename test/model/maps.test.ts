@@ -1,7 +1,16 @@
 /** Random calls on each kind of map and on a plain Map; see buffer.test.ts. */
 import { inspect, isDeepStrictEqual } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { AbstractIntMap, type BufferOptions, binary, IntMap, json, RecordMap, StringMap } from '../../src/index.js';
+import {
+  AbstractIntMap,
+  type BufferOptions,
+  binary,
+  IntMap,
+  json,
+  OrderedMap,
+  RecordMap,
+  StringMap,
+} from '../../src/index.js';
 import { type Backend, backends } from '../support/backends.js';
 import { type Random, withSeeds } from '../support/random.js';
 import { removeTempFile } from '../support/temp.js';
@@ -82,6 +91,12 @@ const kinds: readonly Kind<never>[] = [
     key: stringKey,
     value: (random) => random.bytes(),
     open: (path, options) => StringMap.open(path, { ...options, codec: binary() }),
+  } as Kind<Uint8Array> as unknown as Kind<never>,
+  {
+    name: 'an OrderedMap',
+    key: stringKey,
+    value: (random) => random.bytes(),
+    open: (path, options) => OrderedMap.open(path, { ...options, codec: binary() }),
   } as Kind<Uint8Array> as unknown as Kind<never>,
   {
     name: 'a subclass of AbstractIntMap',

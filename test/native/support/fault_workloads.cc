@@ -20,6 +20,11 @@ Options salvage_options() {
   return options;
 }
 
+Options ordered_options(Options options) {
+  options.ordered = true;
+  return options;
+}
+
 // Some of everything, the first half of it as of a sync point.
 void fill(FaultedStore& s) {
   s.open();
@@ -82,6 +87,24 @@ void a_little_of_everything(FaultedStore& s) {
   s.sync();
   s.update(4, 300);
   s.verify();
+}
+
+// Every change of string keys that an order has to follow.
+void use_in_order(FaultedStore& s) {
+  if (!s.open()) return;
+  a_little_of_everything(s);
+  s.ordered_snapshot();
+  s.batch(2, 90, 200, 40);
+  for (int i = 0; i < 70; i++) s.set("name " + std::to_string(i * 7), 30);
+  s.ordered_snapshot();
+  s.compact();
+  s.clear_range("key 21", "key 24");
+  s.verify();
+  s.clear(KindFilter::kStringKey);
+  s.set("again", 30);
+  s.clear(KindFilter::kAll);
+  s.set("and again", 30);
+  s.close();
 }
 
 void open_and_use(FaultedStore& s) {
@@ -226,7 +249,10 @@ std::vector<FaultWorkload> make_workloads() {
                    for (int64_t key = 6000; key < 6100; key++) s.set(key * 1024, 8);
                    s.sync();
                  }});
-  all.push_back({"in memory", small, nullptr,
+  all.push_back({"keys in order", ordered_options(small), fill_and_kill, use_in_order});
+  all.push_back(
+      {"keys in order, durability 'process'", ordered_options(process_options()), fill_and_close, use_in_order});
+  all.push_back({"in memory", ordered_options(small), nullptr,
                  [](FaultedStore& s) {
                    if (!s.open()) return;
                    for (int i = 0; i < 60; i++) s.add(900);

@@ -358,4 +358,45 @@ bool FaultedStore::snapshot() {
   return true;
 }
 
+bool FaultedStore::ordered_snapshot() {
+  Engine::OrderedSnapshot snapshot;
+  if (!call("open_ordered_snapshot", [&] { return engine_->open_ordered_snapshot(&snapshot); })) {
+    require(!engine_->has_snapshots(), "a snapshot that was refused is open");
+    return false;
+  }
+  const auto before = contents_.strings;
+  size_t nth = 0;
+  for (const auto& [key, data] : before) {
+    if (nth++ % 3 == 0) erase(key);
+    if (nth % 3 == 1) set(key, data.size() + 1);
+    set("between " + key, 20);
+  }
+  require(read_in_order(&snapshot) == before, "a snapshot of keys has changed");
+  for (const auto& [key, data] : before) {
+    uint64_t size = 0;
+    const uint64_t offset = engine_->find_in(snapshot, string_key(key).bytes);
+    require(offset != 0 && engine_->read_data_of(offset, buffer_, &size).ok() && size == data.size(),
+            "a key is not in the snapshot that was opened over it");
+  }
+  require(engine_->find_in(snapshot, string_key("nowhere").bytes) == 0, "a snapshot has keys that were never there");
+  (void)call("close_ordered_snapshot", [&] {
+    engine_->close_ordered_snapshot(snapshot);
+    return Status();
+  });
+  require(!engine_->has_snapshots(), "a snapshot that was closed is open");
+  return true;
+}
+
+bool FaultedStore::clear_range(const std::string& from, const std::string& to) {
+  const OrderedIndex::Start start{true, bytes(from), true, false};
+  const OrderedIndex::End end{bytes(to), false};
+  uint64_t removed = 0;
+  if (!call("clear_range", [&] { return engine_->clear_range(start, &end, ~uint64_t{0}, &removed); })) return false;
+  const auto first = contents_.strings.lower_bound(from);
+  const auto behind = contents_.strings.lower_bound(to);
+  require(removed == static_cast<uint64_t>(std::distance(first, behind)), "another number of keys was removed");
+  contents_.strings.erase(first, behind);
+  return true;
+}
+
 }  // namespace mmcb::test

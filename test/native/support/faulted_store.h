@@ -58,6 +58,9 @@ class FaultedStore {
   bool trim(bool keep_reserve);
   void prefault();
   bool verify();
+  // Opens a snapshot of the string keys in order, changes half of them, and finds in it what was there before.
+  bool ordered_snapshot();
+  bool clear_range(const std::string& from, const std::string& to);
   // With progress that says no at once: `aborted`.
   bool backup(bool overwrite, bool aborted = false);
   // Reads through a snapshot what was there when it was opened, after everything has been updated.
@@ -106,8 +109,10 @@ class FaultedStore {
   }
   std::string value(size_t size);
   uint64_t address_at(size_t index) const;
-  // Everything that the engine holds: by iteration, and again by every key.
+  // Everything that the engine holds: by iteration, and again by every key, and in order.
   Contents read_all();
+  // String keys and their data in order, as of now or of a snapshot.
+  std::map<std::string, std::string> read_in_order(const Engine::OrderedSnapshot* snapshot);
   // One of the states that the file may be in.
   void check_reopened();
   void check_usable();

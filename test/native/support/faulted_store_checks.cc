@@ -45,6 +45,31 @@ FaultedStore::Contents FaultedStore::read_all() {
   };
   for (const auto& [key, data] : found.ints) by_key(IntKey(key), data);
   for (const auto& [key, data] : found.strings) by_key(string_key(key), data);
+  if (engine_->has_ordered_keys()) {
+    require(read_in_order(nullptr) == found.strings, "the order of keys holds others than the store");
+  }
+  return found;
+}
+
+std::map<std::string, std::string> FaultedStore::read_in_order(const Engine::OrderedSnapshot* snapshot) {
+  std::map<std::string, std::string> found;
+  std::string last;
+  OrderedIndex::Start start;
+  uint64_t offsets[7];
+  for (size_t count = 7; count == 7;) {
+    const PinScope pinned(*pin_);
+    count = engine_->collect(snapshot, start, offsets);
+    for (size_t i = 0; i < count; i++) {
+      EntryHeader header;
+      require(engine_->read_collected(offsets[i], buffer_, &header).ok(), "an entry cannot be read in order");
+      const auto* at = reinterpret_cast<const char*>(buffer_.data());
+      const std::string key(at, header.key_size);
+      require(!start.has_key || last < key, "keys do not come in order");
+      found[key] = std::string(at + header.key_size, header.data_size);
+      last = key;
+      start = {true, bytes(last), false, false};
+    }
+  }
   return found;
 }
 
