@@ -15,7 +15,7 @@
                           X(intAddress) X(stringSet) X(stringGet) X(stringGetInto) X(stringHas) X(stringDelete)     \
                               X(stringAddress) /* batch.cc */ X(batch) X(keyedBatch) X(intGetMany) X(stringGetMany) \
                                   X(intSetMany) X(stringSetMany) /* iteration.cc */ X(next) /* tickets.cc */        \
-                                      X(drawTicket) X(returnTicket) X(ticketIsValid)
+      X(drawTicket) X(returnTicket) X(ticketIsValid)
 
 namespace mmcb::binding::exported {
 

@@ -63,11 +63,14 @@ describe.each(['README.md', ...docs])('%s', (page) => {
   const examples = blocks.filter(isProgram);
   let folder = '';
 
-  // As an application has it: mmcb in node_modules.
+  // As an application has it: mmcb in node_modules, and what its adapters adapt to.
   beforeAll(() => {
     folder = tempFolder();
     mkdirSync(join(folder, 'node_modules'));
     symlinkSync(root, join(folder, 'node_modules', 'mmcb'), 'junction');
+    for (const client of ['keyv', 'unstorage', '@opentelemetry']) {
+      symlinkSync(join(root, 'node_modules', client), join(folder, 'node_modules', client), 'junction');
+    }
   });
 
   it('names the language of every block', () => {
