@@ -15,8 +15,15 @@ export async function redisQueue(path) {
         const group = keys.slice(i, i + GROUP);
         await client
           .multi()
-          .zAdd('due', group.map((key, n) => ({ score: i + n, value: key })), { condition: 'NX' })
-          .hSet('values', group.flatMap((key) => [key, text]))
+          .zAdd(
+            'due',
+            group.map((key, n) => ({ score: i + n, value: key })),
+            { condition: 'NX' },
+          )
+          .hSet(
+            'values',
+            group.flatMap((key) => [key, text]),
+          )
           .execAsPipeline();
       }
     },

@@ -66,8 +66,8 @@ describe.each(['README.md', ...docs])('%s', (page) => {
   // As an application has it: mmcb in node_modules, and what its adapters are for.
   beforeAll(() => {
     folder = tempFolder();
-    const { peerDependencies } = JSON.parse(textOf('package.json')) as { peerDependencies: object };
-    for (const name of ['mmcb', ...Object.keys(peerDependencies)]) {
+    const { peerDependencies, devDependencies } = JSON.parse(textOf('package.json')) as Record<string, object>;
+    for (const name of ['mmcb', ...Object.keys({ ...peerDependencies, ...devDependencies })]) {
       const place = join(folder, 'node_modules', name);
       mkdirSync(dirname(place), { recursive: true });
       symlinkSync(name === 'mmcb' ? root : join(root, 'node_modules', name), place, 'junction');

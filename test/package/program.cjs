@@ -5,3 +5,9 @@ const buffer = CompactableBuffer.openSync(':memory:');
 const address = buffer.add('packed');
 assert.equal(buffer.read(address).toString(), 'packed');
 buffer.closeSync();
+
+const { KeyvMmcb } = require('mmcb/keyv');
+const { mmcbDriver } = require('mmcb/unstorage');
+assert.equal(new KeyvMmcb({ path: ':memory:' }).opts.path, ':memory:');
+assert.equal(mmcbDriver({ path: ':memory:' }).name, 'mmcb');
+assert.throws(() => require('mmcb/otel'), /@opentelemetry/);

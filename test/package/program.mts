@@ -1,4 +1,6 @@
 import { type Address, type BufferOptions, CompactableBuffer } from 'mmcb';
+import { KeyvMmcb, type KeyvMmcbOptions } from 'mmcb/keyv';
+import { type MmcbDriver, mmcbDriver } from 'mmcb/unstorage';
 
 const options: BufferOptions = { extensionFactor: 1.5 };
 const buffer = CompactableBuffer.openSync(':memory:', options);
@@ -11,4 +13,8 @@ function wrong(): void {
   buffer.update(address, 42);
 }
 
-export { text, wrong };
+const stores: KeyvMmcbOptions = { path: ':memory:', cleanupInterval: 1000 };
+const store = new KeyvMmcb(stores);
+const driver: MmcbDriver = mmcbDriver({ path: ':memory:', ttl: 5 });
+
+export { driver, store, text, wrong };
