@@ -18,7 +18,11 @@ export default defineConfig({
     sidebar: [
       {
         text: 'Learn',
-        items: pages({ 'Buffers and maps': '/tutorial', 'Queues and partitioned buffers': '/queues', 'The event store': '/events' }),
+        items: pages({
+          'Buffers and maps': '/tutorial',
+          'Queues and partitioned buffers': '/queues',
+          'The event store': '/events',
+        }),
       },
       {
         text: 'Decide',
