@@ -44,14 +44,22 @@ try {
         const engine = engines[(i + round) % engines.length];
         const home = join(folder, `${engine}-${round}`);
         mkdirSync(home);
-        const task = { engine, folder: home, ...workload, events: Number(values.events), seconds: Number(values.seconds) };
+        const task = {
+          engine,
+          folder: home,
+          ...workload,
+          events: Number(values.events),
+          seconds: Number(values.seconds),
+        };
         const output = execFileSync(process.execPath, [trial, JSON.stringify(task)], { encoding: 'utf8' });
         rates.get(engine).push(Number(output));
         rmSync(home, { recursive: true });
       }
     }
     const ratios = rates.get('mmcb').map((rate, i) => rate / Math.max(...engines.slice(1).map((e) => rates.get(e)[i])));
-    const figures = engines.map((engine) => `${engine} ${Math.round(median(rates.get(engine))).toLocaleString('en')}/s`);
+    const figures = engines.map(
+      (engine) => `${engine} ${Math.round(median(rates.get(engine))).toLocaleString('en')}/s`,
+    );
     const target = workload.target === undefined ? '' : ` (to reach: ${workload.target})`;
     console.log(`${name.padEnd(30)} ${figures.join('   ')}   best peer × ${median(ratios).toFixed(2)}${target}`);
   }

@@ -307,7 +307,7 @@ export class EventStore<E extends DomainEvent = DomainEvent>
     if (row === NONE || view.isCollected || this.#following.index.versionOf(row) > visible) {
       throw new MmcbError('MMCB_EVENT_NOT_FOUND', describe('MMCB_EVENT_NOT_FOUND', show(id)));
     }
-    return eventOf<E>(view, this.#following.index.versionOf(row), this.#payloads);
+    return eventOf<E>(view, this.#following.index.versionOf(row), this.#reading);
   }
 
   /** The version of the latest event; 0 if there is none. */

@@ -29,6 +29,7 @@ export class Payloads {
   readonly #compresses: boolean;
   readonly #slices: boolean;
   readonly #upcasters: Upcasters;
+  readonly #hasUpcasters: boolean;
 
   constructor({ codec, compression, upcasters }: PayloadOptions) {
     this.#plain = codec;
@@ -36,6 +37,7 @@ export class Payloads {
     this.#compresses = compression !== undefined;
     this.#slices = codec.decodeSlice !== undefined;
     this.#upcasters = upcasters;
+    this.#hasUpcasters = Object.keys(upcasters).length > 0;
   }
 
   /** The bytes of an event's data and metadata. Throws MMCB_CODEC. */
@@ -62,6 +64,7 @@ export class Payloads {
   }
 
   #schemaVersion(type: string): number {
+    if (!this.#hasUpcasters) return 1;
     return (Object.hasOwn(this.#upcasters, type) ? (this.#upcasters[type]?.length ?? 0) : 0) + 1;
   }
 

@@ -78,7 +78,8 @@ const fail = (error) => {
   console.error(error);
   process.exit(1);
 };
-for (let i = 0; i < workers; i++) new Worker(new URL(import.meta.url), { workerData: process.argv.slice(2) }).on('error', fail);
+for (let i = 0; i < workers; i++)
+  new Worker(new URL(import.meta.url), { workerData: process.argv.slice(2) }).on('error', fail);
 single(`single ${who}`).catch(fail);
 batches(`batch ${who}`).catch(fail);
 if (isMainThread) {

@@ -29,25 +29,33 @@ const options = { initialSize: 65_536, segmentSize: 65_536, syncInterval: 50 };
 /** Cuts the power of one process after another; how many events there are in the end. `lies`: fdatasync does nothing. */
 async function cutAgain(workers: number, count: number, lies = false): Promise<{ log: EventStoreLog; events: number }> {
   const folder = tempFolder();
-  const [file, disk, copy] = ['events.mmcb', 'disk', 'copy'].map((name) => join(folder, name)) as [string, string, string];
+  const [file, disk, copy] = ['events.mmcb', 'disk', 'copy'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
   const log = new EventStoreLog(join(folder, 'log'));
   const random = new Random(seed + workers);
   let events = 0;
   for (let round = 0; round < count; round++) {
     const report = join(folder, `cut-${round}.json`);
-    const child = spawn(process.execPath, [program, file, log.file, String(round), JSON.stringify({ options, workers })], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      env: {
-        ...process.env,
-        LD_PRELOAD: shim,
-        MMCB_CUT_FILE: file,
-        MMCB_CUT_DISK: disk,
-        MMCB_CUT_REPORT: report,
-        MMCB_CUT_SEED: String(random.int(0, 2 ** 31)),
-        MMCB_CUT_BOOT_ID: `00000000-0000-4000-8000-${String(round + 1).padStart(12, '0')}`,
-        ...(lies ? { MMCB_CUT_LIES: '1' } : {}),
+    const child = spawn(
+      process.execPath,
+      [program, file, log.file, String(round), JSON.stringify({ options, workers })],
+      {
+        stdio: ['ignore', 'ignore', 'pipe'],
+        env: {
+          ...process.env,
+          LD_PRELOAD: shim,
+          MMCB_CUT_FILE: file,
+          MMCB_CUT_DISK: disk,
+          MMCB_CUT_REPORT: report,
+          MMCB_CUT_SEED: String(random.int(0, 2 ** 31)),
+          MMCB_CUT_BOOT_ID: `00000000-0000-4000-8000-${String(round + 1).padStart(12, '0')}`,
+          ...(lies ? { MMCB_CUT_LIES: '1' } : {}),
+        },
       },
-    });
+    );
     let output = '';
     child.stderr.on('data', (text) => {
       output += text;

@@ -72,6 +72,8 @@ describe(`kill -9 of event stores (MMCB_SEED=${seed})`, () => {
       expect(log.wrong).toEqual([]);
     }
     expect(log.stored.size).toBeGreaterThan(kills);
-    counts.push(`${name}: ${kills} kills, ${log.stored.size} events acknowledged, ${events} left, ${log.saved} delivered`);
+    counts.push(
+      `${name}: ${kills} kills, ${log.stored.size} events acknowledged, ${events} left, ${log.saved} delivered`,
+    );
   });
 });

@@ -74,7 +74,9 @@ class Run {
     const { random } = this;
     const aggregateId = events[0]?.aggregateId ?? '';
     const right = this.model.aggregateVersion(aggregateId);
-    const expectedVersion: ExpectedVersion = random.chance(0.5) ? 'any' : random.pick<ExpectedVersion>([right, right + 1, "none", 0]);
+    const expectedVersion: ExpectedVersion = random.chance(0.5)
+      ? 'any'
+      : random.pick<ExpectedVersion>([right, right + 1, 'none', 0]);
     const version = random.chance(0.9) ? undefined : this.model.latest + random.int(0, 1);
     const expected = this.model.store(events, expectedVersion, version);
     const options = { expectedVersion, ...(version === undefined ? {} : { version }) };
@@ -82,7 +84,9 @@ class Run {
     try {
       const store = this.anyStore;
       outcome =
-        call === 'store' ? [await store.store(events[0] as DomainEvent, options)] : await store.storeBatch(events, options);
+        call === 'store'
+          ? [await store.store(events[0] as DomainEvent, options)]
+          : await store.storeBatch(events, options);
     } catch (error) {
       if (!(error instanceof MmcbError)) throw error;
       const outcomes: Record<string, Outcome> = { MMCB_VERSION_CONFLICT: 'conflict', MMCB_EVENT_EXISTS: 'exists' };
@@ -212,7 +216,10 @@ class Run {
     const options = { keepAggregates, ignoreCheckpoints, compact: random.chance(0.2) };
     const report = await this.anyStore.runGC({ ...options, ...(before === undefined ? {} : { before }) });
     expect(report.collected).toBe(expected);
-    this.followers = this.followers.map(({ position }) => ({ events: this.anyStore.subscribe({ since: position }), position }));
+    this.followers = this.followers.map(({ position }) => ({
+      events: this.anyStore.subscribe({ since: position }),
+      position,
+    }));
   }
 
   async checkpoint(): Promise<void> {
@@ -256,8 +263,18 @@ describe('random calls on an event store', () => {
   it.each([
     { name: ':memory:', seeds: 900, stores: 1, options: small },
     { name: 'a file', seeds: 40, stores: 1, options: { ...small, durability: 'interval' as const } },
-    { name: 'a file, compressed', seeds: 20, stores: 1, options: { ...small, durability: 'process' as const, compression: true } },
-    { name: 'a file that two stores have open', seeds: 40, stores: 2, options: { ...small, durability: 'interval' as const } },
+    {
+      name: 'a file, compressed',
+      seeds: 20,
+      stores: 1,
+      options: { ...small, durability: 'process' as const, compression: true },
+    },
+    {
+      name: 'a file that two stores have open',
+      seeds: 40,
+      stores: 2,
+      options: { ...small, durability: 'interval' as const },
+    },
     { name: "a file, durability 'commit'", seeds: 5, stores: 2, options: small },
   ])('in $name do what they do to the model', { timeout: 600_000 }, async ({ name, seeds, stores, options }) => {
     await withSeeds(seeds, async (random) => {

@@ -101,9 +101,9 @@ TEST_CASE("an insert is a set of a key that nobody has") {
             .code() == Code::kExists);
   CHECK(picture(store) == before);
   // What the batch itself has deleted is nobody's.
-  CHECK(run(*store, {operation(Type::kDelete, string_key("key")),
-                     operation(Type::kInsert, string_key("key"), bytes("second")),
-                     operation(Type::kInsert, string_key("new"), bytes("1"))})
+  CHECK(run(*store,
+            {operation(Type::kDelete, string_key("key")), operation(Type::kInsert, string_key("key"), bytes("second")),
+             operation(Type::kInsert, string_key("new"), bytes("1"))})
             .ok());
   CHECK(store.read(string_key("key")) == "second");
   CHECK(store.read(string_key("new")) == "1");
@@ -115,18 +115,18 @@ TEST_CASE("what a batch requires must be there, and stays as it is") {
   EngineUnderTest store(folder.path("a.mmcb"), small_options());
   REQUIRE(store->set(string_key("key"), bytes("first"), nullptr).ok());
   const std::string before = picture(store);
-  CHECK(run(*store, {operation(Type::kInsert, string_key("new"), bytes("1")),
-                     operation(Type::kRequire, string_key("other"))})
+  CHECK(run(*store,
+            {operation(Type::kInsert, string_key("new"), bytes("1")), operation(Type::kRequire, string_key("other"))})
             .code() == Code::kNotFound);
-  CHECK(run(*store, {operation(Type::kDelete, string_key("key")), operation(Type::kRequire, string_key("key"))})
-            .code() == Code::kNotFound);
+  CHECK(
+      run(*store, {operation(Type::kDelete, string_key("key")), operation(Type::kRequire, string_key("key"))}).code() ==
+      Code::kNotFound);
   CHECK(run(*store, {operation(Type::kRequire, string_key("key"))}).ok());
   CHECK(picture(store) == before);
-  CHECK(run(*store, {operation(Type::kRequire, string_key("key")),
-                     operation(Type::kInsert, string_key("new"), bytes("1")),
-                     operation(Type::kRequire, string_key("new")),
-                     operation(Type::kSet, string_key("key"), bytes("second")),
-                     operation(Type::kRequire, string_key("key"))})
+  CHECK(run(*store,
+            {operation(Type::kRequire, string_key("key")), operation(Type::kInsert, string_key("new"), bytes("1")),
+             operation(Type::kRequire, string_key("new")), operation(Type::kSet, string_key("key"), bytes("second")),
+             operation(Type::kRequire, string_key("key"))})
             .ok());
   CHECK(store.read(string_key("key")) == "second");
   CHECK(store.read(string_key("new")) == "1");
