@@ -198,12 +198,12 @@ export class RemoteSide {
 
   /** Keeps a write for later. */
   #keep(key: string, written: NewValue, sent: Encoded, stamp: Stamp, ifAbsent: boolean, error: unknown): boolean {
-    const { local, outbox } = this.#parts;
+    const { local } = this.#parts;
     if (ifAbsent && this.#hasLocally(key)) return false;
     const known = local.peek(key);
     if (known !== undefined && isNewer(known, stamp)) return true; // a later write of ours got through
     this.#assertRoom(key, error);
-    outbox.add({ key, stamp, expires: written.expires, staleUntil: written.staleUntil, encoded: sent });
+    this.#post({ key, stamp, expires: written.expires, staleUntil: written.staleUntil, encoded: sent });
     local.put(key, entryOf(written, stamp, OWN_WRITE), written.encoded, false);
     return true;
   }
@@ -228,7 +228,7 @@ export class RemoteSide {
       this.#assertServing(error, () => local.remove(key, undefined));
       this.#assertRoom(key, error);
       const existed = this.#hasLocally(key);
-      outbox.add({ key, stamp, expires: 0, staleUntil: 0, encoded: undefined });
+      this.#post({ key, stamp, expires: 0, staleUntil: 0, encoded: undefined });
       local.remove(key, 'delete');
       return existed;
     } finally {
@@ -254,6 +254,11 @@ export class RemoteSide {
     if (this.#parts.outbox.get(key) !== undefined) return this.#hasPending(key);
     const held = this.#parts.local.peek(key);
     return held !== undefined && !held.absent && held.expires > this.#parts.now();
+  }
+
+  #post(write: PendingWrite): void {
+    this.#parts.outbox.add(write);
+    if (this.link.state === 'up') this.#replayLater(); // it was refused
   }
 
   #assertRoom(key: string, cause: unknown): void {
@@ -301,9 +306,10 @@ export class RemoteSide {
   }
 
   #replayLater(): void {
-    clearTimeout(this.#again);
-    this.#again = setTimeout(() => void this.replay(), REPLAY_PAUSE);
-    this.#again.unref();
+    this.#again ??= setTimeout(() => {
+      this.#again = undefined;
+      void this.replay();
+    }, REPLAY_PAUSE).unref();
   }
 
   async #replayOne({ key, stamp, expires, staleUntil, encoded }: PendingWrite): Promise<void> {

@@ -3,6 +3,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createClient } from 'redis';
 import { afterAll } from 'vitest';
 import { tempFolder } from './temp.js';
 
@@ -73,7 +74,21 @@ export class RedisServer {
   }
 }
 
+const plainClient = (url: string) => createClient({ url });
+type Client = ReturnType<typeof plainClient>;
+const admins: Client[] = [];
+
+/** A plain client, closed after the tests. */
+export async function adminOf(server: RedisServer): Promise<Client> {
+  const client = plainClient(server.url);
+  client.on('error', () => {});
+  await client.connect();
+  admins.push(client);
+  return client;
+}
+
 afterAll(async () => {
+  for (const client of admins.splice(0)) client.destroy();
   await Promise.all([...servers].map((server) => server.kill()));
   servers.clear();
 });

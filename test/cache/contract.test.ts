@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { layeredCacheContract } from '../../contract/layered-cache-contract.js';
-import { hasRedis, RedisServer } from '../../support/redis-server.js';
+import { layeredCacheContract } from '../contract/layered-cache-contract.js';
+import { hasRedis, RedisServer } from '../support/redis-server.js';
 import { localHomes, remoteHomes } from './homes.js';
 
 describe.each(localHomes)('LayeredCache: $name', (home) => layeredCacheContract(home));

@@ -1,9 +1,9 @@
 /** The layers that the contract suite runs on. */
 import { Redis } from 'ioredis';
-import { redisLayer } from '../../../src/redis/index.js';
-import type { CacheHome } from '../../contract/layered-cache-contract.js';
-import type { RedisServer } from '../../support/redis-server.js';
-import { tempFile } from '../../support/temp.js';
+import { redisLayer } from '../../src/redis/index.js';
+import type { CacheHome } from '../contract/layered-cache-contract.js';
+import type { RedisServer } from '../support/redis-server.js';
+import { tempFile } from '../support/temp.js';
 
 export const localHomes: readonly CacheHome[] = [
   { name: 'memory' },
