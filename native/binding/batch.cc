@@ -4,6 +4,7 @@
 // close the handle, detach a buffer whose address we hold, or call back into the addon and reuse its scratch memory.
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <vector>
 
 #include "binding/functions.h"
@@ -93,6 +94,31 @@ Code read_operation(napi_env env, uint8_t type, double address, napi_value data,
   return Code::kOk;
 }
 
+// The key, data and type of one operation of keyedBatch(). The key is the last of `keys` afterwards; where it lies shows
+// only when all have been read.
+Code read_keyed_operation(napi_env env, uint8_t type, napi_value key, napi_value data, KeyBuffer* keys, Kind* kind,
+                          BatchOperation* operation) {
+  using Type = BatchOperation::Type;
+  constexpr Type kTypes[] = {Type::kSet, Type::kInsert, Type::kDelete};
+  if (type >= std::size(kTypes)) return Code::kInvalidArgument;
+  operation->type = kTypes[type];
+  double number = 0;
+  int64_t integer = 0;
+  if (napi_get_value_double(env, key, &number) == napi_ok) {
+    if (!read_signed(number, &integer)) return Code::kInvalidArgument;
+    *kind = Kind::kIntKey;
+    keys->append(integer);
+  } else {
+    *kind = Kind::kStringKey;
+    if (const Code code = keys->append(env, key); code != Code::kOk) return code;
+  }
+  if (operation->type == Type::kDelete) return Code::kOk;
+  MutableBytes bytes;
+  if (!read_bytes(env, data, &bytes)) return Code::kInvalidArgument;
+  operation->data = bytes;
+  return Code::kOk;
+}
+
 static_assert(static_cast<int>(BatchOperation::Type::kAdd) == 0 &&
               static_cast<int>(BatchOperation::Type::kUpdate) == 1 &&
               static_cast<int>(BatchOperation::Type::kRemove) == 2);
@@ -128,6 +154,36 @@ napi_value batch(napi_env env, napi_callback_info info) {
     }
   }
   return js_number(env, 0);
+}
+
+napi_value keyedBatch(napi_env env, napi_callback_info info) {
+  Call<4> call(env, info);
+  std::vector<napi_value> strings_and_numbers;
+  std::vector<napi_value> data;
+  const bool has_keys = read_elements(env, call[2], 0, SIZE_MAX, &strings_and_numbers);
+  const bool has_data = read_elements(env, call[3], 0, SIZE_MAX, &data);
+  Handle* handle = call.handle();
+  if (handle == nullptr) return call.closed();
+  if (handle->read_only) return call.fails(handle, Code::kReadOnly);
+  Bytes types;
+  if (!has_keys || !has_data || !call.bytes(1, &types) || strings_and_numbers.size() < types.size() ||
+      data.size() < types.size()) {
+    return call.fails(handle, Code::kInvalidArgument);
+  }
+
+  KeyBuffer& keys = call.data().keys;
+  keys.clear();
+  std::vector<Kind> kinds(types.size());
+  std::vector<BatchOperation> operations(types.size());
+  for (size_t i = 0; i < operations.size(); i++) {
+    const Code code = read_keyed_operation(env, static_cast<uint8_t>(types[i]), strings_and_numbers[i], data[i], &keys,
+                                           &kinds[i], &operations[i]);
+    if (code != Code::kOk) return call.fails(handle, Status(code, "operation " + std::to_string(i)));
+  }
+  for (size_t i = 0; i < operations.size(); i++) operations[i].key = keys.key(kinds[i], i);
+  Status status = handle->engine->batch(operations);
+  keys.clear();
+  return call.answers(handle, std::move(status), 0);
 }
 
 napi_value intGetMany(napi_env env, napi_callback_info info) {

@@ -13,8 +13,8 @@
                   X(clear) /* views.cc */ X(beginView) X(endView) /* readers.cc */ X(openReader) X(readerRead)      \
                       X(closeReader) /* keyed.cc */ X(intSet) X(intGet) X(intGetInto) X(intHas) X(intDelete)        \
                           X(intAddress) X(stringSet) X(stringGet) X(stringGetInto) X(stringHas) X(stringDelete)     \
-                              X(stringAddress) /* batch.cc */ X(batch) X(intGetMany) X(stringGetMany) X(intSetMany) \
-                                  X(stringSetMany) /* iteration.cc */ X(next)
+                              X(stringAddress) /* batch.cc */ X(batch) X(keyedBatch) X(intGetMany) X(stringGetMany) \
+                                  X(intSetMany) X(stringSetMany) /* iteration.cc */ X(next)
 
 namespace mmcb::binding::exported {
 

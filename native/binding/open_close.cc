@@ -65,6 +65,9 @@ Status read_options(napi_env env, napi_value object, Options* options) {
   uint32_t segment_size = 0;
   reader.integer("segmentSize", &segment_size);
   if (segment_size != 0) options->segment_size = segment_size;
+  bool saved_tables = true;
+  reader.flag("savedTables", &saved_tables);
+  if (!saved_tables) options->saved_tables_from = Options::kNoSavedTables;
   reader.real("extensionFactor", &options->extension_factor);
   reader.real("deletionThreshold", &options->deletion_threshold);
   reader.real("requiredFreeSpace", &options->required_free_space);

@@ -23,7 +23,8 @@ std::byte* append_store(std::byte* at, uint64_t offset, const void* bytes, uint3
 }
 
 bool is_keyed(const BatchOperation& operation) {
-  return operation.type == BatchOperation::Type::kSet || operation.type == BatchOperation::Type::kDelete;
+  using Type = BatchOperation::Type;
+  return operation.type == Type::kSet || operation.type == Type::kDelete || operation.type == Type::kInsert;
 }
 
 }  // namespace
@@ -145,6 +146,7 @@ Status Batch::prepare(BatchOperation& operation, uint64_t word) {
     return Status();
   }
   if (exists) {
+    if (operation.type == Type::kInsert) return Status(Code::kExists, "an entry has this key already");
     operation.address = change->address;
     updates_++;
     return write_version(*change, operation.data);

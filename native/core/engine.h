@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "core/address.h"
+#include "core/bytes.h"
 #include "core/format.h"
 #include "core/journal.h"
 #include "core/key_index.h"
@@ -35,9 +36,6 @@
 
 namespace mmcb {
 
-using Bytes = std::span<const std::byte>;
-using MutableBytes = std::span<std::byte>;
-
 // A key as the engine sees it: its kind and its bytes (8 bytes for kIntKey, none for kPlain).
 struct Key {
   Kind kind = Kind::kPlain;
@@ -50,11 +48,12 @@ struct EntryInfo {
 };
 
 struct BatchOperation {
-  enum class Type : uint8_t { kAdd, kUpdate, kRemove, kSet, kDelete };
+  // kInsert is a kSet that fails with kExists where there is an entry: who shares a store decides by it who was first.
+  enum class Type : uint8_t { kAdd, kUpdate, kRemove, kSet, kDelete, kInsert };
   Type type = Type::kAdd;
-  Address address;  // of kUpdate and kRemove; receives that of kAdd and kSet
-  Key key;          // of kSet and kDelete
-  Bytes data;       // of kAdd, kUpdate and kSet
+  Address address;  // of kUpdate and kRemove; receives that of kAdd, kSet and kInsert
+  Key key;          // of kSet, kDelete and kInsert
+  Bytes data;       // of kAdd, kUpdate, kSet and kInsert
 };
 
 // Told by the engine when space is taken; implemented by whoever drives maintenance. Called under the write lock, except
@@ -203,6 +202,7 @@ class Engine {
   friend class Batch;
   friend class Compactor;
   friend class Recovery;
+  friend class SavedTables;
   friend class SyncMachine;
   friend class Verifier;
 

@@ -201,6 +201,60 @@ Status KeyIndex::rebuild(Shard& shard, unsigned log2, bool scattered) {
   return Status();
 }
 
+// ---- Saved tables --------------------------------------------------------------------------------------------------------
+
+KeyIndex::SavedShards KeyIndex::save_shards() const {
+  SavedShards saved{};
+  for (unsigned number = 0; number < kShards; ++number) {
+    const Shard& shard = shard_at(number);
+    const bool scattered = (shard.table.load(std::memory_order_relaxed) & kScattered) != 0;
+    saved[number] = static_cast<uint32_t>(shard.used) | (scattered ? kSavedScattered : 0);
+  }
+  return saved;
+}
+
+void KeyIndex::save_cells(unsigned shard, MutableBytes target) const {
+  std::byte* at = target.data();
+  for_each_in(shard, [&](uint64_t key, uint64_t offset) {
+    std::memcpy(at, &key, sizeof key);
+    std::memcpy(at + sizeof key, &offset, sizeof offset);
+    at += kSavedCell;
+  });
+}
+
+Status KeyIndex::restore_begin(const SavedShards& shards) {
+  uint64_t size = 0;
+  for (unsigned number = 0; number < kShards; ++number) {
+    Shard& shard = shard_at(number);
+    const uint64_t cells = saved_cells(shards[number]);
+    const bool scattered = (shards[number] & kSavedScattered) != 0;
+    unsigned log2 = kFirstLog2Cells;
+    while (log2 <= kMaxLog2Cells && limit(number, log2) < cells) ++log2;
+    if (log2 > kFirstLog2Cells || scattered) MMCB_TRY(rebuild(shard, log2, scattered));
+    size += cells;
+  }
+  size_.store(size, std::memory_order_relaxed);
+  return Status();
+}
+
+bool KeyIndex::restore_cells(unsigned number, Bytes saved, uint64_t begin, uint64_t end) {
+  Shard& shard = shard_at(number);
+  const uint64_t table = shard.table.load(std::memory_order_relaxed);
+  for (size_t at = 0; at < saved.size(); at += kSavedCell) {
+    uint64_t key;
+    uint64_t offset;
+    std::memcpy(&key, saved.data() + at, sizeof key);
+    std::memcpy(&offset, saved.data() + at + sizeof key, sizeof offset);
+    const uint64_t hash = spread(key);
+    if (key == 0 || hash >> (64 - kLog2Shards) != number || offset < begin || offset >= end) return false;
+    Cell* const cell = vacancy(table, hash, key, UINT64_MAX);
+    cell->offset.store(offset, std::memory_order_relaxed);
+    cell->key.store(key, std::memory_order_relaxed);
+  }
+  shard.used = saved.size() / kSavedCell;
+  return true;
+}
+
 void KeyIndex::reclaim() {
   // Tickets grow, so the list is a queue.
   size_t freed = 0;

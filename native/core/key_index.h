@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/bytes.h"
 #include "core/reader_pins.h"
 #include "core/region.h"
 #include "core/status.h"
@@ -75,6 +76,20 @@ class KeyIndex {
   template <typename Visit>
   void for_each_in(unsigned shard, Visit&& visit) const;
 
+  // ---- Saved tables: of each shard how many cells it has in use, and these cells ----
+  static constexpr size_t kSavedCell = 16;  // key word, offset
+  // By shard: the number of its cells | kSavedScattered where its keys are placed by the stronger hash.
+  using SavedShards = std::array<uint32_t, kShardCount>;
+  static constexpr uint64_t saved_cells(uint32_t shard) { return shard & ~kSavedScattered; }
+  SavedShards save_shards() const;
+  // Copies a shard's cells in table order. Precondition: room for all of them.
+  void save_cells(unsigned shard, MutableBytes target) const;
+  // Makes room for `shards`, whose cells are then restored, each shard's in one call, from any thread. size() is what it will
+  // be. Precondition: empty.
+  Status restore_begin(const SavedShards& shards);
+  // False, with the shard half full, where a cell is not of this shard, or leads to an entry outside of [begin, end).
+  bool restore_cells(unsigned shard, Bytes cells, uint64_t begin, uint64_t end);
+
   // Key words for keys.
   static uint64_t word_of_int(int64_t key) { return static_cast<uint64_t>(key) ^ kIntMask; }
   static int64_t int_of_word(uint64_t word) { return static_cast<int64_t>(word ^ kIntMask); }
@@ -109,6 +124,7 @@ class KeyIndex {
   static constexpr uint64_t kOffsetMask = ~uint64_t{63};
   static constexpr uint64_t kScattered = 32;  // placed by the stronger hash
   static constexpr uint64_t kLog2Mask = 31;
+  static constexpr uint32_t kSavedScattered = 1u << 31;
 
   // The top bits of the result choose the shard, those below the cell. In an exact index, four neighbouring key words
   // (equal but for the low two bits) spread alike.

@@ -37,6 +37,10 @@ struct Options {
   double required_free_space = 0.3;  // ... and less than this share of the file is free
   uint64_t compaction_interval_ms = 1000;
   uint64_t address_space = 0;  // bytes to reserve; 0: as much as is sensible
+  // Entries from which on closing saves the tables, and opening takes those that it finds. With fewer, a scan takes no longer
+  // than anybody notices, and it sees more.
+  uint64_t saved_tables_from = 1'000'000;
+  static constexpr uint64_t kNoSavedTables = ~0ull;  // neither saves nor takes them
 };
 
 enum class RecoveryStatus : uint8_t { kCreated, kClean, kReplayed, kRolledBack, kSalvaged };

@@ -87,7 +87,10 @@ Status Recovery::read_superblock() {
   }
   MMCB_TRY(e.segments_.initialize(superblock_.segment_size, head, e.seed_, e.options_.max_size));
   e.journal_.initialize(&e.volume_, e.seed_, superblock_.journal_size, !e.volatile_);
-  const uint64_t whole = head + (file_size_ - head) / superblock_.segment_size * superblock_.segment_size;
+  MMCB_TRY(e.volume_.map(file_size_, MapMode::kPrivate));
+  has_saved_tables_ = saved_tables_.find(file_size_, superblock_);
+  const uint64_t end = has_saved_tables_ ? saved_tables_.start() : file_size_;
+  const uint64_t whole = head + (end - head) / superblock_.segment_size * superblock_.segment_size;
   return prepare(whole);
 }
 
@@ -186,6 +189,8 @@ Status Recovery::decide() {
     MMCB_TRY(prepare(length));
   }
   bool agrees = false;
+  if (clean && !failed) MMCB_TRY(take_saved_tables(&agrees));
+  if (agrees) return Status();
   if (!clean && same_boot) {
     MMCB_TRY(attempt(Reading::kNewest, true, &agrees));
     e.recovery_.status = RecoveryStatus::kReplayed;
@@ -201,6 +206,27 @@ Status Recovery::decide() {
   const bool page_cache_survived = !clean && same_boot;
   return salvage(page_cache_survived || was_process_mode() ? Reading::kNewest : Reading::kAsOfDurable,
                  page_cache_survived);
+}
+
+// Who opens for salvage wants to know of damage, and that only a scan tells.
+Status Recovery::take_saved_tables(bool* taken) {
+  Engine& e = engine_;
+  const Options& options = e.options_;
+  const bool wanted =
+      options.saved_tables_from != Options::kNoSavedTables && options.recovery != RecoveryMode::kSalvage;
+  // A copy may have taken a while, and hold pages from before the closing: only its digest knows.
+  if (!has_saved_tables_ || !wanted || superblock_.identity != e.identity_) return Status();
+  const uint64_t length = e.volume_.size();
+  MMCB_TRY(e.volume_.map(file_size_, MapMode::kPrivate));
+  MMCB_TRY(saved_tables_.load(progress_, taken));
+  if (!*taken) return prepare(length);
+  MMCB_TRY(e.volume_.map(length, MapMode::kPrivate));
+  digest_ = superblock_.live_digest;
+  count_ = superblock_.live_count;
+  e.data_size_ = saved_tables_.data_size();
+  limit_ = superblock_.durable_epoch;
+  e.recovery_.status = RecoveryStatus::kClean;
+  return Status();
 }
 
 // After a failed sync the kernel takes pages for written that are not on the disk. It may drop them at any time, and no sync

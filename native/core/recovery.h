@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "core/engine.h"
+#include "core/saved_tables.h"
 #include "core/walk.h"
 #include "core/walk_ahead.h"
 
@@ -32,7 +33,7 @@ class Recovery final : private WalkInterrupt {
  public:
   // `file_size` as found. The engine has its volume attached and nothing else.
   Recovery(Engine& engine, uint64_t file_size, const Progress& progress)
-      : engine_(engine), file_size_(file_size), progress_(progress) {}
+      : engine_(engine), file_size_(file_size), progress_(progress), saved_tables_(engine) {}
 
   // kNotMmcb, kVersion, kCorrupt, kAborted, kNoMemory: the file is untouched.
   Status run();
@@ -65,6 +66,8 @@ class Recovery final : private WalkInterrupt {
   Status read_superblock();
   Status prepare(uint64_t length);
   Status decide();
+  // Takes the tables that closing has saved, where there are any; `*taken` is false where the scan has to say.
+  Status take_saved_tables(bool* taken);
   Status keep_pages(uint64_t length);
   // Scans under a reading, where that leaves doubts a second time; says whether the outcome is the one written down.
   Status attempt(Reading reading, bool replay, bool* agrees);
@@ -134,6 +137,8 @@ class Recovery final : private WalkInterrupt {
   const uint64_t file_size_;
   const Progress& progress_;
   Superblock superblock_;
+  SavedTables saved_tables_;
+  bool has_saved_tables_ = false;
   bool other_superblock_damaged_ = false;
   WalkContext context_;
   uint64_t slot_limit_ = 0;  // no entry can have a slot at or above: a forged one would ask for gigabytes of table

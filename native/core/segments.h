@@ -157,6 +157,11 @@ class Segments {
   // What is not in use any more, but whose header may stand for other free segments, too.
   void rebuild_freed(uint32_t segment, const SegmentHeader& header);
   void rebuild_finish();
+  // Or, from saved tables, each segment as it was, then rebuild_finish(). Precondition of the first: none is being written to.
+  static constexpr size_t kSavedSegment = 64;
+  void save_segment(uint32_t segment, std::byte* target) const;
+  // False, with nothing restored, where what was saved cannot be this segment.
+  bool restore_segment(uint32_t segment, const std::byte* saved);
   // Voids the trailers of all that is free or has ended, which a crash may have left.
   void void_unused_trailers();
 

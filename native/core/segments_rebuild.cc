@@ -1,5 +1,6 @@
 // Segments: what recovery makes of a file.
 #include <algorithm>
+#include <cstring>
 
 #include "core/segments.h"
 #include "core/step.h"
@@ -49,6 +50,70 @@ void Segments::void_unused_trailers() {
     if (state != Segment::State::kFree && state != Segment::State::kEnded) continue;
     if (!volume_.file().is_untouchable_hole(end_of(i) - kSegmentTrailerSize)) void_trailer(i);
   }
+}
+
+namespace {
+
+// One segment in saved tables.
+struct SavedSegment {
+  uint32_t state;
+  uint32_t incarnation;
+  uint32_t run_length;
+  uint32_t ordinals;
+  uint32_t live_entries;
+  uint32_t behind;
+  uint64_t used;
+  uint64_t live_bytes;
+  uint64_t slack_bytes;
+  uint64_t end_epoch;
+  uint64_t reserved;
+};
+static_assert(sizeof(SavedSegment) == Segments::kSavedSegment);
+
+}  // namespace
+
+void Segments::save_segment(uint32_t segment, std::byte* target) const {
+  const Segment& s = segments_[segment];
+  const Segment::State state = s.state == Segment::State::kActive ? Segment::State::kSealed : s.state;
+  const SavedSegment saved{static_cast<uint32_t>(state),
+                           s.incarnation,
+                           s.run_length,
+                           s.ordinals,
+                           s.live_entries,
+                           s.behind,
+                           s.used,
+                           s.live_bytes,
+                           s.slack_bytes,
+                           s.end_epoch,
+                           0};
+  std::memcpy(target, &saved, sizeof saved);
+}
+
+bool Segments::restore_segment(uint32_t segment, const std::byte* bytes) {
+  SavedSegment saved;
+  std::memcpy(&saved, bytes, sizeof saved);
+  const uint64_t size = uint64_t{saved.run_length} * segment_size_;
+  if (saved.state > static_cast<uint32_t>(Segment::State::kTail) || saved.run_length == 0 ||
+      saved.run_length > count() - segment || saved.behind > segment || saved.used > size ||
+      saved.ordinals > kMaxOrdinals || saved.live_entries > saved.ordinals || saved.live_bytes > size ||
+      saved.slack_bytes > size - saved.live_bytes) {
+    return false;
+  }
+  Segment& s = segments_[segment];
+  s.state = static_cast<Segment::State>(saved.state);
+  set_incarnation(segment, saved.incarnation);
+  s.run_length = saved.run_length;
+  s.ordinals = saved.ordinals;
+  s.live_entries = saved.live_entries;
+  s.behind = saved.behind;
+  s.used = saved.used;
+  s.live_bytes = saved.live_bytes;
+  s.slack_bytes = saved.slack_bytes;
+  s.end_epoch = saved.end_epoch;
+  live_bytes_ += s.live_bytes;
+  live_and_slack_ += s.live_bytes + s.slack_bytes;
+  if (s.state == Segment::State::kEnded) ended_count_ += s.run_length;
+  return true;
 }
 
 void Segments::rebuild_finish() {

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <utility>
 
+#include "core/saved_tables.h"
 #include "core/sync_machine.h"
 
 namespace mmcb {
@@ -126,6 +127,7 @@ Status SharedStore::shut_down() {
     if (status.ok()) {
       status = SyncMachine(*engine_).run(true);
       if (status.ok()) (void)engine_->trim(false);
+      if (status.ok()) (void)SavedTables(*engine_).save();
     }
   }
   engine_.reset();

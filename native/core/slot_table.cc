@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cstring>
 
 namespace mmcb {
 namespace {
@@ -149,6 +150,45 @@ void SlotTable::finish_rebuild() {
     const uint64_t found = word(slot).load(std::memory_order_relaxed);
     if (offset_of(found) == 0) append_free(slot, std::max(generation_of(found), generation_floor_));
   }
+}
+
+// ---- Saved tables --------------------------------------------------------------------------------------------------------
+
+void SlotTable::save_words(uint32_t first, MutableBytes target) const {
+  for (size_t i = 0; i < target.size() / sizeof(uint64_t); i++) {
+    const uint64_t value = word(first + static_cast<uint32_t>(i)).load(std::memory_order_relaxed);
+    std::memcpy(target.data() + i * sizeof value, &value, sizeof value);
+  }
+}
+
+Status SlotTable::restore_begin(const Saved& saved, bool* sound) {
+  const auto is_link = [&](uint32_t slot) { return slot == kNoSlot || slot < saved.size; };
+  *sound = is_link(saved.free_head) && is_link(saved.free_tail) && saved.free_count <= saved.size &&
+           (saved.free_head == kNoSlot) == (saved.free_tail == kNoSlot) && saved.highest_generation <= kGenerationMask;
+  if (!*sound) return Status();
+  if (saved.size != 0) MMCB_TRY(extend(saved.size - 1));
+  free_head_ = saved.free_head;
+  free_tail_ = saved.free_tail;
+  free_count_ = saved.free_count;
+  highest_generation_ = std::max(highest_generation_, saved.highest_generation);
+  return Status();
+}
+
+bool SlotTable::restore_words(uint32_t first, Bytes words, uint64_t begin, uint64_t end) {
+  const uint64_t slots = size_.load(std::memory_order_relaxed);
+  for (size_t at = 0; at < words.size(); at += sizeof(uint64_t)) {
+    uint64_t value;
+    std::memcpy(&value, words.data() + at, sizeof value);
+    const uint64_t offset = offset_of(value);
+    const bool is_sound = offset != 0
+                              ? offset >= begin && offset < end
+                              : (value & kFreeBit) != 0 && (next_of(value) < slots || next_of(value) == kNoSlot);
+    if (!is_sound) return false;
+  }
+  static_assert(sizeof(std::atomic<uint64_t>) == sizeof(uint64_t));
+  // Before anybody reads: no order is needed between them.
+  std::memcpy(static_cast<void*>(&word(first)), words.data(), words.size());
+  return true;
 }
 
 }  // namespace mmcb

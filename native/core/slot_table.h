@@ -19,6 +19,7 @@
 #include <cstdint>
 
 #include "core/address.h"
+#include "core/bytes.h"
 #include "core/region.h"
 #include "core/status.h"
 
@@ -80,6 +81,24 @@ class SlotTable {
   // A free slot goes on with the generation after its last one seen, and never below the floor: what was used later may
   // have been compacted away.
   void finish_rebuild();
+
+  // What saved tables keep of it besides its words.
+  struct Saved {
+    uint32_t size = 0;
+    uint32_t free_head = kNoSlot;
+    uint32_t free_tail = kNoSlot;
+    uint32_t free_count = 0;
+    uint32_t highest_generation = 0;
+    uint32_t reserved = 0;
+  };
+  Saved save() const { return {size(), free_head_, free_tail_, free_count_, highest_generation_, 0}; }
+  // Copies words from `first` on, as many as there is room for.
+  void save_words(uint32_t first, MutableBytes target) const;
+  // Instead of rebuilding: makes room for `saved`, whose words are then restored, in any order and from any thread.
+  // False where `saved` makes no sense.
+  Status restore_begin(const Saved& saved, bool* sound);
+  // False, with nothing restored, where a word leads out of the table, or to an entry outside of [begin, end).
+  bool restore_words(uint32_t first, Bytes words, uint64_t begin, uint64_t end);
 
  private:
   std::atomic<uint64_t>& word(uint32_t slot) const {

@@ -53,6 +53,7 @@ const char* code_name(Code code) {
     case Code::kAborted: return "ABORTED";
     case Code::kInvalidArgument: return "INVALID_ARGUMENT";
     case Code::kNoMemory: return "NO_MEMORY";
+    case Code::kExists: return "EXISTS";
   }
   return "UNKNOWN";
 }

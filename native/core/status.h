@@ -33,6 +33,7 @@ enum class Code : uint8_t {
   kAborted,          // the caller asked to stop
   kInvalidArgument,  // a precondition of the call does not hold
   kNoMemory,         // memory or address space could not be had
+  kExists,           // an entry has this key already
 };
 
 class [[nodiscard]] Status {

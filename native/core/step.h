@@ -55,6 +55,9 @@ namespace mmcb {
   X(kRecoverySynced)       \
   X(kRecoveryStateWritten) \
   X(kRecoveryPublished)    \
+  X(kTablesPart)           \
+  X(kTablesDirectory)      \
+  X(kTablesSaved)          \
   X(kFailureMarked)
 
 enum class Step : uint8_t {

@@ -50,6 +50,12 @@ export interface BufferOptions {
   recovery?: 'strict' | 'salvage' | undefined;
   /** Bytes of a segment of a new file: a power of two from 16,384 to 2,097,152. @default 2097152 */
   segmentSize?: number | undefined;
+  /**
+   * Closing a file of a million entries or more leaves its tables in it (some 25 bytes an entry), and the next opening takes
+   * them instead of looking at every entry. Damage that came to an entry meanwhile is then met when it is read (MMCB_CORRUPT),
+   * and by `verify`. False: opening takes every checksum, always. @default true
+   */
+  savedTables?: boolean | undefined;
   /** Gives up opening; `open` then rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
   /** Told how recovery gets on; not called by `openSync`. */
@@ -133,6 +139,7 @@ export const bufferTable = {
   readOnly: flag(false),
   recovery: oneOf('strict', ['strict', 'salvage']),
   segmentSize: custom(0, checkSegmentSize),
+  savedTables: flag(true),
   signal: signal(),
   onProgress: callback<(progress: Progress) => void>(),
 };
@@ -148,6 +155,7 @@ export function nativeOptions(values: Values<typeof bufferTable>, owner: string)
     ...values.compaction,
     initialSize,
     segmentSize: values.segmentSize,
+    savedTables: values.savedTables,
     extensionFactor: values.extensionFactor,
     durability: values.durability === 'process' ? 0 : 1,
     syncInterval: values.syncInterval,

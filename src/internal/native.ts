@@ -30,6 +30,7 @@ export const NativeCode = {
   ABORTED: 13,
   INVALID_ARGUMENT: 14,
   NO_MEMORY: 15,
+  EXISTS: 16,
 } as const;
 
 /** Kinds of entries, as iteration and counting select them. */
@@ -55,6 +56,8 @@ export interface NativeOpenOptions {
   syncInterval: number;
   /** 0: no limit. */
   maxSize: number;
+  /** Save the tables at closing, if they are large, and take them at opening. */
+  savedTables: boolean;
   readOnly: boolean;
   /** 0: strict, 1: salvage. */
   recovery: 0 | 1;
@@ -227,6 +230,18 @@ export interface NativeBinding {
    * receives those of adds. `data[i]` is ignored for removes. 0 or -code.
    */
   batch(handle: number, types: Uint8Array, addresses: Float64Array, data: readonly (Uint8Array | undefined)[]): number;
+
+  /**
+   * The same for keys: numbers are keys of INT entries, strings of STRING entries. types[i]: 0 set, 1 insert (-EXISTS where
+   * there is an entry), 2 delete (-NOT_FOUND where there is none), an operation seeing those before it. `data[i]` is ignored
+   * for deletes. 0 or -code.
+   */
+  keyedBatch(
+    handle: number,
+    types: Uint8Array,
+    keys: readonly (number | string)[],
+    data: readonly (Uint8Array | undefined)[],
+  ): number;
 
   // Keyed entries. Missing keys: -NOT_FOUND.
   intSet(handle: number, key: number, data: Uint8Array): number;

@@ -1,11 +1,11 @@
 /**
- * Every example in the README runs, against the built package, and prints what it says it prints: the text after
- * `// prints: ` in a line with a console.log(). TypeScript examples are type-checked as well. Blocks of another language
- * (sh, text) are not run. Links to files of the project must lead somewhere.
+ * Every example in the README and in docs/ runs, against the built package, and prints what it says it prints: the text
+ * after `// prints: ` in a line with a console.log(). TypeScript examples are type-checked as well. A page's examples are
+ * programs of their own; blocks of another language (sh, text) are not run. Links to files of the project must lead somewhere.
  */
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import ts from 'typescript';
@@ -13,22 +13,29 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { tempFolder } from '../support/temp.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const readme = join(root, 'README.md');
-const text = readFileSync(readme, 'utf8');
 const run = promisify(execFile);
+const docs = readdirSync(join(root, 'docs'))
+  .filter((name) => name.endsWith('.md'))
+  .map((name) => `docs/${name}`);
 
-interface Example {
+interface Block {
   readonly language: string;
   readonly line: number;
   readonly code: string;
 }
 
-const blocks: Example[] = [...text.matchAll(/^```(\w*)\n(.*?)^```$/gms)].map((match) => ({
-  language: match[1] ?? '',
-  line: text.slice(0, match.index).split('\n').length + 1,
-  code: match[2] ?? '',
-}));
-const examples = blocks.filter(({ language }) => language === 'js' || language === 'ts');
+const textOf = (page: string): string => readFileSync(join(root, page), 'utf8');
+
+function blocksOf(page: string): Block[] {
+  const text = textOf(page);
+  return [...text.matchAll(/^```(\w*)[^\n]*\n(.*?)^```$/gms)].map((match) => ({
+    language: match[1] ?? '',
+    line: text.slice(0, match.index).split('\n').length + 1,
+    code: match[2] ?? '',
+  }));
+}
+
+const isProgram = ({ language }: Block): boolean => language === 'js' || language === 'ts';
 
 const options: ts.CompilerOptions = {
   target: ts.ScriptTarget.ES2022,
@@ -51,7 +58,9 @@ function compile(file: string): void {
   program.emit();
 }
 
-describe('README.md', () => {
+describe.each(['README.md', ...docs])('%s', (page) => {
+  const blocks = blocksOf(page);
+  const examples = blocks.filter(isProgram);
   let folder = '';
 
   // As an application has it: mmcb in node_modules.
@@ -61,15 +70,17 @@ describe('README.md', () => {
     symlinkSync(root, join(folder, 'node_modules', 'mmcb'), 'junction');
   });
 
-  it('has examples, and names the language of every block', () => {
-    expect(examples.length).toBeGreaterThanOrEqual(3);
-    for (const { language } of blocks) expect(['js', 'ts', 'sh', 'text']).toContain(language);
+  it('names the language of every block', () => {
+    for (const { language, line } of blocks) {
+      expect({ line, known: ['js', 'ts', 'sh', 'json', 'text', 'c'].includes(language) }).toEqual({
+        line,
+        known: true,
+      });
+    }
   });
 
-  it.each(examples)(
-    'the $language example in line $line runs',
-    { timeout: 60_000 },
-    async ({ language, line, code }) => {
+  for (const { language, line, code } of examples) {
+    it(`the ${language} example in line ${line} runs`, { timeout: 60_000 }, async () => {
       const home = join(folder, `line-${line}`);
       mkdirSync(home);
       const file = join(home, language === 'ts' ? 'example.mts' : 'example.mjs');
@@ -78,25 +89,42 @@ describe('README.md', () => {
       const { stdout, stderr } = await run(process.execPath, [join(home, 'example.mjs')], { cwd: home });
       const said = [...code.matchAll(/console\.log\(.*\/\/ prints: (.*)$/gm)].map((match) => match[1]);
       expect(said).toHaveLength(code.split('console.log(').length - 1);
-      expect(stdout.trimEnd().split('\n')).toEqual(said);
+      expect(stdout.trimEnd().split('\n').filter(Boolean)).toEqual(said);
       expect(stderr).toBe('');
-    },
-  );
+    });
+  }
 
   it('names only commands that there are', () => {
-    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: object };
-    const named = [...text.matchAll(/npm run ([\w:-]+)/g)].map((match) => match[1] ?? '');
+    const { scripts } = JSON.parse(textOf('package.json')) as { scripts: object };
+    const named = [...textOf(page).matchAll(/npm run ([\w:-]+)/g)].map((match) => match[1] ?? '');
     for (const name of named) expect(Object.keys(scripts)).toContain(name);
   });
 });
 
-describe.each(['README.md', 'AGENTS.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md'])('%s', (name) => {
+it('the README has examples', () => {
+  expect(blocksOf('README.md').filter(isProgram).length).toBeGreaterThanOrEqual(3);
+});
+
+describe.each(['README.md', 'AGENTS.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', ...docs])('%s', (page) => {
   it('links only to what there is', () => {
-    const file = join(root, name);
-    const links = [...readFileSync(file, 'utf8').matchAll(/\]\((?!https?:|#|mailto:)([^)#]+)/g)].map(
-      (match) => match[1] ?? '',
-    );
-    const dead = links.filter((link) => !existsSync(resolve(dirname(file), link)));
-    expect(dead).toEqual([]);
+    const links = [...textOf(page).matchAll(/\]\((?!https?:|#|mailto:)([^)#]+)(#[^)]+)?\)/g)];
+    const dead = links.filter(([, path, anchor]) => {
+      const file = resolve(dirname(join(root, page)), path ?? '');
+      return !existsSync(file) || (anchor !== undefined && !anchorsOf(file).includes(anchor));
+    });
+    expect(dead.map(([link]) => link)).toEqual([]);
   });
 });
+
+/** The anchors of a page's headings, as GitHub and VitePress make them. */
+function anchorsOf(file: string): string[] {
+  if (!basename(file).endsWith('.md')) return [];
+  return [...readFileSync(file, 'utf8').matchAll(/^#+ (.+)$/gm)].map(
+    ([, title = '']) =>
+      `#${title
+        .toLowerCase()
+        .replace(/[^\w\s-]/g, '')
+        .trim()
+        .replace(/\s/g, '-')}`,
+  );
+}

@@ -3,9 +3,11 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <fstream>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "support/engine_fixture.h"
@@ -84,6 +86,50 @@ TEST_CASE("one operation that cannot be done is enough for none to be done") {
   CHECK(store.read(string_key("key")) == "4");
   store.crash();
   CHECK(store.read(string_key("key")) == "4");
+}
+
+TEST_CASE("an insert is a set of a key that nobody has") {
+  TemporaryFolder folder;
+  EngineUnderTest store(folder.path("a.mmcb"), small_options());
+  REQUIRE(store->set(string_key("key"), bytes("first"), nullptr).ok());
+  const std::string before = picture(store);
+  CHECK(run(*store, {operation(Type::kInsert, string_key("new"), bytes("1")),
+                     operation(Type::kInsert, string_key("key"), bytes("2"))})
+            .code() == Code::kExists);
+  CHECK(run(*store, {operation(Type::kInsert, string_key("twice"), bytes("1")),
+                     operation(Type::kInsert, string_key("twice"), bytes("2"))})
+            .code() == Code::kExists);
+  CHECK(picture(store) == before);
+  // What the batch itself has deleted is nobody's.
+  CHECK(run(*store,
+            {operation(Type::kDelete, string_key("key")), operation(Type::kInsert, string_key("key"), bytes("second")),
+             operation(Type::kInsert, string_key("new"), bytes("1"))})
+            .ok());
+  CHECK(store.read(string_key("key")) == "second");
+  CHECK(store.read(string_key("new")) == "1");
+  CHECK(store.verify().empty());
+}
+
+TEST_CASE("of threads that insert the same keys one wins each") {
+  TemporaryFolder folder;
+  EngineUnderTest store(folder.path("a.mmcb"), small_options());
+  constexpr int64_t kKeys = 500;
+  constexpr int64_t kThreads = 4;
+  std::atomic<int64_t> won = 0;
+  std::vector<std::thread> threads;
+  for (int64_t t = 0; t < kThreads; t++) {
+    threads.emplace_back([&] {
+      for (int64_t i = 0; i < kKeys; i++) {
+        const std::string key = std::to_string(i);
+        const Status status = run(*store, {operation(Type::kInsert, string_key(key), bytes("x"))});
+        if (status.ok()) won++;
+        if (!status.ok() && status.code() != Code::kExists) won = -kKeys;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(won == kKeys);
+  CHECK(store->stats().string_count == kKeys);
 }
 
 TEST_CASE("a batch that meets damage says so and changes nothing") {

@@ -15,6 +15,7 @@ Profile profile_of_seed(uint64_t seed) {
   o.extension_factor = kFactors[random.below(3)];
   o.durability = seed % 5 == 4 ? Durability::kProcess : Durability::kInterval;
   profile.names = random.between(5, 100);
+  o.saved_tables_from = seed % 2 == 0 ? 0 : Options::kNoSavedTables;
   return profile;
 }
 

@@ -71,6 +71,21 @@ class ImageChecker {
     uint64_t epoch() const { return engine->recovery().durable_epoch; }
   };
 
+  // For as long as it lives, openings scan: whoever takes saved tables meets damage, and a mixture of two states, when he reads.
+  class ScanScope {
+   public:
+    explicit ScanScope(Options& options) : options_(options), before_(options.saved_tables_from) {
+      options.saved_tables_from = Options::kNoSavedTables;
+    }
+    ~ScanScope() { options_.saved_tables_from = before_; }
+    ScanScope(const ScanScope&) = delete;
+    ScanScope& operator=(const ScanScope&) = delete;
+
+   private:
+    Options& options_;
+    const uint64_t before_;
+  };
+
   Opened open(RecoveryMode mode, bool tolerant);
   Opened must_open();
   void reset(const Image& image, uint64_t boot);

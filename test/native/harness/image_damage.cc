@@ -36,6 +36,7 @@ void ImageChecker::check_torn_copy(const World& world, const Image& image, uint6
 // either had; a mixture is refused.
 void ImageChecker::check_restored_copy(const World& world, const OldCopy& old, const Image& now) {
   kind_ = "restored copy";
+  const ScanScope scan(options_);
   counters_.images++, counters_.restored_copies++;
   Image image = old.image;
   const bool whole = random_.one_in(3) || old.recovering;
@@ -119,6 +120,7 @@ bool ImageChecker::damage(Image* image, const Image* older) {
 
 void ImageChecker::check_rot(const World& world, Image image, uint64_t boot, const OldCopy* older) {
   kind_ = "rot";
+  const ScanScope scan(options_);
   counters_.images++, counters_.rot++;
   const bool stale = damage(&image, older != nullptr ? &older->image : nullptr);
   const Image damaged = image;

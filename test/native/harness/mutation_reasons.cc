@@ -57,12 +57,12 @@ const std::vector<MutationReason>& reasons_for_swaps() {
        "without data to store the header is all that changes: the update has not happened yet, and its digest is not "
        "stored"},
       {"journal.cc replay#* > *", kArmed},
-      {"journal.cc apply#* > engine_write.cc end_entry#1", kArmed},
       {"journal.cc clear#1 > recovery_apply.cc *", "repeating a record that was applied changes nothing"},
       {"recovery.cc keep_pages#1 > *", "stores what stands there"},
       {"recovery_apply.cc apply#1 > *", "the touch word has no meaning"},
       {"recovery_apply.cc apply_to_*#* > *", kRepeated},
       {"* > recovery_apply.cc apply_to_*#*", kRepeated},
+      {"recovery_apply.cc void_inner_trailers#1 > *", kRepeated},
       {"recovery_apply.cc void_header#1 > *", kRepeated},
       {"* > recovery_apply.cc void_header#1", kRepeated},
       {"recovery_apply.cc store_header#* > *", kRepeated},
@@ -73,6 +73,9 @@ const std::vector<MutationReason>& reasons_for_swaps() {
        "either of the digest words vouches for what was found"},
       {"recovery_apply.cc operator()#3 > recovery_apply.cc apply#2", kRepeated},
       {"recovery_apply.cc apply#2 > recovery_apply.cc apply#3", kRepeated},
+      {"saved_tables.cc write#* > *",
+       "the checksums of the tables, in whatever order they were stored, say whether they are whole"},
+      {"* > saved_tables.cc write#*", "the clean superblock is on the disk; the tables are a copy"},
       {"engine_write.cc end_entry#1 > journal.cc clear#1", kRepeated},
       {"engine_write.cc end_entry#1 > engine_write.cc end_entry#1", kRepeated},
   };

@@ -99,6 +99,10 @@ void Workload::close_and_open() {
   begin_sync(true);
   sync_all();
   machine_.reset();
+  // A full disk costs the tables and nothing else.
+  if (profile_.faults && random_.one_in(10)) disk_.fail_allocate_in(1);
+  (void)SavedTables(*engine_).save();
+  disk_.fail_allocate_in(0);
   engine_.reset();
   counters_.clean_reopenings++;
   open(true);

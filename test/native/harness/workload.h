@@ -10,6 +10,7 @@
 
 #include "core/compactor.h"
 #include "core/engine.h"
+#include "core/saved_tables.h"
 #include "core/sync_machine.h"
 #include "harness/contents.h"
 #include "harness/random.h"

@@ -218,7 +218,8 @@ void Workload::batch() {
       keys[i] = key_bytes(change.name);
       operation.key = key_from(change.name, keys[i]);
       change.removed = roll == 9 && state.named.count(change.name) != 0;
-      operation.type = change.removed ? Type::kDelete : Type::kSet;
+      const bool is_new = state.named.count(change.name) == 0;
+      operation.type = change.removed ? Type::kDelete : is_new && i % 2 == 0 ? Type::kInsert : Type::kSet;
     }
     if (!change.removed) {
       change.value = fresh_value();
@@ -238,7 +239,8 @@ void Workload::batch() {
   const Status status = engine_->batch(operations);
   if (status.ok()) {
     for (size_t i = 0; i < count; i++) {
-      if (operations[i].type != Type::kAdd && operations[i].type != Type::kSet) continue;
+      if (operations[i].type != Type::kAdd && operations[i].type != Type::kSet && operations[i].type != Type::kInsert)
+        continue;
       // One that this very batch removes again was never anybody's.
       const bool ended = std::any_of(
           changes.begin() + static_cast<std::ptrdiff_t>(i), changes.end(),

@@ -16,6 +16,7 @@
 #include "core/compactor.h"
 #include "core/engine.h"
 #include "core/platform/posix_platform.h"
+#include "core/saved_tables.h"
 #include "core/sync_machine.h"
 #include "core/verify.h"
 #include "support/reader.h"
@@ -151,6 +152,7 @@ class EngineUnderTest {
     if (engine_ != nullptr && !options_.read_only) {
       (void)SyncMachine(*engine_).run(true);
       (void)engine_->trim(false);
+      (void)SavedTables(*engine_).save();
     }
     drop();
   }
