@@ -7,6 +7,7 @@
  */
 import { type CompactableBuffer, storeOf } from '../buffer/compactable-buffer.js';
 import { EntryCursor, readEntry } from '../buffer/entry-cursor.js';
+import { KeyedBatch } from '../buffer/keyed-batch.js';
 import { MmcbError } from '../errors.js';
 import type { Store } from '../internal/lifecycle.js';
 import { EntryKind, NativeCode } from '../internal/native.js';
@@ -115,6 +116,11 @@ export class FileLayer {
     this.store.changes++;
     this.#bytes += packed.length;
     this.#makeRoom(key, now);
+  }
+
+  /** Stores a record that fits where there is none; false if there is. Of several threads one succeeds. */
+  insert(key: string, record: FileRecord): boolean {
+    return new KeyedBatch().insert(PREFIX + key, packRecord(record)).commit(this.store);
   }
 
   /** Whether there was one. Throws what removing can throw. */
@@ -247,11 +253,9 @@ export class FileLayer {
     this.store.changes++;
   }
 
-  /** Sets an own entry that is not there yet; false if it is. */
+  /** Sets an own entry that is not there yet; false if it is. Of several threads one succeeds. */
   insertOwn(name: string, text: string): boolean {
-    if (this.hasOwn(name)) return false;
-    this.setOwn(name, text);
-    return true;
+    return new KeyedBatch().insert(name, Buffer.from(text)).commit(this.store);
   }
 
   removeOwn(name: string): void {

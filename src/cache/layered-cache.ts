@@ -291,17 +291,14 @@ export class LayeredCache<V = unknown> {
       if (done) this.#wrote(key);
       return done;
     }
-    const entry = this.#local.peek(key);
-    if (entry !== undefined && !entry.absent && this.#isFresh(entry)) return false;
-    this.#storeLocally(key, written);
-    return true;
+    return this.#storeLocally(key, written, true);
   }
 
   /** Stores a value, in place of what there was. `expiry`: milliseconds, `DefaultExpiry` or `NoExpiry`. */
   async put(key: string, value: V, expiry: number = DEFAULT_EXPIRY): Promise<void> {
     this.#check(key);
     const written = this.#written(key, value, expiry, 0);
-    if (this.#remote === undefined) this.#storeLocally(key, written);
+    if (this.#remote === undefined) this.#storeLocally(key, written, false);
     else {
       await this.#remote.write(key, written, false);
       this.#wrote(key);
@@ -326,10 +323,9 @@ export class LayeredCache<V = unknown> {
     return { value, encoded, expires, staleUntil: expires + staleFor };
   }
 
-  #storeLocally(key: string, written: NewValue, own?: Flight): void {
+  #storeLocally(key: string, written: NewValue, ifAbsent: boolean, own?: Flight): boolean {
     const { value, encoded, expires, staleUntil } = written;
     const { time, origin } = this.#stamps.next();
-    this.#flights.changed(key, own);
     const bytes = encoded?.bytes.length ?? 0;
     const { memory, file } = this.#local;
     if (!memory.fits(bytes) && file?.fits(bytes) !== true) {
@@ -338,8 +334,12 @@ export class LayeredCache<V = unknown> {
         `the value of ${show(key)} takes ${bytes} bytes, more than any layer may hold`,
       );
     }
-    this.#local.put(key, new Entry(value, expires, staleUntil, bytes, time, origin, OWN_WRITE, false), encoded, true);
+    const entry = new Entry(value, expires, staleUntil, bytes, time, origin, OWN_WRITE, false);
+    if (!ifAbsent) this.#local.put(key, entry, encoded, true);
+    else if (!this.#local.insert(key, entry, encoded)) return false;
+    this.#flights.changed(key, own);
     this.#wrote(key);
+    return true;
   }
 
   #wrote(key: string): void {
@@ -351,7 +351,7 @@ export class LayeredCache<V = unknown> {
     if (this.#closing !== undefined) return;
     if (value === undefined) return this.#storeAbsent(key, load.negativeExpiry);
     const written = this.#written(key, value, load.expiry, load.staleFor);
-    if (this.#remote === undefined) this.#storeLocally(key, written, flight);
+    if (this.#remote === undefined) this.#storeLocally(key, written, false, flight);
     else {
       await this.#remote.write(key, written, false, flight).then(
         () => this.#wrote(key),

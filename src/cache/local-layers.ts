@@ -127,15 +127,35 @@ export class LocalLayers {
    * `must`, throws what writing to the file throws, and nothing has changed; else the file does without it.
    */
   put(key: string, entry: Entry, encoded: Encoded | undefined, must: boolean): boolean {
-    const now = this.#now();
-    if (this.listeners.size > 0) this.#expireBefore(key, now);
+    if (this.listeners.size > 0) this.#expireBefore(key, this.#now());
+    return this.#store(key, entry, encoded, must);
+  }
+
+  #store(key: string, entry: Entry, encoded: Encoded | undefined, must: boolean): boolean {
     const inMemory = this.memory.fits(entry.bytes);
-    const inFile = this.#write(key, entry, encoded, must, now);
+    const inFile = this.#write(key, entry, encoded, must, this.#now());
     if (inMemory) this.memory.put(key, entry);
     else this.memory.delete(key);
     this.#earliest = Math.min(this.#earliest, entry.staleUntil);
     this.siblings?.tell({ kind: 'changed', key });
     return inMemory || inFile;
+  }
+
+  /**
+   * The same where there is nothing fresh; false if there is. Of several threads one succeeds, unless what was there has just
+   * expired.
+   */
+  insert(key: string, entry: Entry, encoded: Encoded | undefined): boolean {
+    const shared = this.siblings?.shared === true;
+    const known = (shared ? undefined : this.memory.get(key)) ?? this.#read(key);
+    if (known !== undefined && !known.absent && known.expires > this.#now()) return false;
+    if (known !== undefined) this.remove(key, undefined);
+    if (shared && this.file?.fits(entry.bytes) && !this.file.insert(key, this.#recordOf(entry, encoded))) {
+      this.memory.delete(key);
+      return false;
+    }
+    this.#store(key, entry, encoded, true);
+    return true;
   }
 
   #write(key: string, entry: Entry, encoded: Encoded | undefined, must: boolean, now: number): boolean {

@@ -30,13 +30,12 @@ export class Siblings {
     this.#channel.unref();
     this.#channel.onmessage = (event: unknown) => receive((event as { data: SiblingMessage }).data);
     const run = `${runOfProcess()}`;
-    const opener = file.own(OPENER);
-    if (opener !== undefined && opener !== `${run} ${origin}` && opener.startsWith(`${run} `)) {
-      file.setOwn(SHARED, run);
-    } else {
-      if (file.own(SHARED) !== run) file.removeOwn(SHARED); // of a run before
-      file.setOwn(OPENER, `${run} ${origin}`);
+    // Of a run before; whoever of this run comes first takes it away, and none has said yet that it is there.
+    if (!file.own(OPENER)?.startsWith(`${run} `)) {
+      file.removeOwn(SHARED);
+      file.removeOwn(OPENER);
     }
+    if (!file.insertOwn(OPENER, `${run} ${origin}`)) file.setOwn(SHARED, run);
     file.ownEntries = OWN_ENTRIES;
     void this.shared;
   }
@@ -55,7 +54,9 @@ export class Siblings {
     if (this.shared) this.#channel.postMessage(message);
   }
 
+  /** Before the file is closed. */
   close(): void {
+    if (!this.shared) this.#file.removeOwn(OPENER);
     this.#channel.close();
   }
 }

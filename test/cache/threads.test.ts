@@ -25,6 +25,13 @@ describe('threads over one file', () => {
     for (const thread of threads) expect(await thread.call<number>('see', 'a', null, Date.now())).toBeLessThan(100);
   });
 
+  it('set a key once', async () => {
+    const threads = await start(3);
+    const keys = Array.from({ length: 500 }, (_, i) => `key ${i}`);
+    const won = await Promise.all(threads.map((thread, i) => thread.call<string[]>('race', keys, i)));
+    expect(won.flat().sort()).toEqual([...keys].sort());
+  });
+
   it('call one loader of a key at a time', async () => {
     const threads = await start(3);
     for (let round = 0; round < 5; round++) {
