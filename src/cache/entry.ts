@@ -9,6 +9,8 @@ export const SUSPECT = Number.NEGATIVE_INFINITY;
 export class Entry implements Stamp {
   /** Looked at since the hand of eviction came by. */
   used = false;
+  /** Does not expire: told without looking at a number, which lies elsewhere in memory. */
+  readonly forever: boolean;
 
   constructor(
     /** The value itself, not a copy; undefined where `absent`. */
@@ -25,7 +27,9 @@ export class Entry implements Stamp {
     public validated: number,
     /** There is nothing, and a loader has said so (negative caching). */
     readonly absent: boolean,
-  ) {}
+  ) {
+    this.forever = expires === Number.POSITIVE_INFINITY;
+  }
 }
 
 /**

@@ -43,6 +43,7 @@ const names: readonly CacheEventName[] = [
   'replay',
   'error',
 ];
+const hits = channel('mmcb:cache:hit');
 const channels = new Map(names.map((name) => [name, channel(`mmcb:cache:${name}`)]));
 
 /** Tells the events of one cache. */
@@ -51,6 +52,11 @@ export class CacheTeller {
 
   constructor(name: string) {
     this.#name = name;
+  }
+
+  /** Whether anybody listens to hits, which cost less than making a message of them. */
+  get hearsHits(): boolean {
+    return hits.hasSubscribers;
   }
 
   tell<N extends CacheEventName>(event: N, detail: CacheEvents[N]): void {

@@ -28,6 +28,7 @@ import { StampClock } from './stamp.js';
 import type { CacheStats } from './stats.js';
 
 const internal = Symbol('internal');
+const NONE: ReadonlyMap<string, Entry> = new Map();
 
 /**
  * A cache of up to three layers: memory, a mapped file (`path`) and Redis (`redis`). Reads go from the top down, and what
@@ -65,6 +66,8 @@ export class LayeredCache<V = unknown> {
   /** Whether values have to be encoded to be stored. */
   readonly #encodes: boolean;
   #closing: Promise<void> | undefined;
+  /** What is in memory, where reads begin; nothing once the cache is closing. */
+  #entries: ReadonlyMap<string, Entry>;
 
   /**
    * Opens a cache. Entries that were in the file are there again, those that have expired meanwhile excepted; nothing is read of
@@ -101,6 +104,7 @@ export class LayeredCache<V = unknown> {
     this.#stamps = new StampClock(now);
     this.#deadlines = new Deadlines(settings.defaultExpiry, settings.jitter);
     this.#local = new LocalLayers(settings.memory, settings.coding, this.#teller, now);
+    this.#entries = this.#local.memory.entries;
     this.recovery = opened?.recovery;
     const claims = this.#openFile(opened);
     this.#encodes =
@@ -168,33 +172,47 @@ export class LayeredCache<V = unknown> {
    * with MMCB_LAYER when Redis fails and `onRedisError` is 'throw'.
    */
   get(key: string): Promise<V | undefined> {
-    // What is in memory and can be served at once is not worth a second promise.
-    const entry = this.#local.memory.entries.get(key);
-    if (
-      entry !== undefined &&
-      (entry.expires === NO_EXPIRY || entry.expires > this.#clock.now()) &&
-      (this.#remote === undefined || this.#remote.trusts(entry)) &&
-      this.#closing === undefined
-    ) {
+    const entry = this.#entries.get(key);
+    if (entry !== undefined && this.#isServable(entry)) {
       entry.used = true;
       this.#counters.hits += 1;
       this.#local.counters.memory.hits += 1;
-      this.#teller.tell('hit', { key, layer: 'memory' });
+      if (this.#teller.hearsHits) this.#teller.tell('hit', { key, layer: 'memory' });
       return Promise.resolve(entry.value as V | undefined);
     }
-    return this.#get(key);
+    // What is in the file is not worth a second promise either.
+    try {
+      return this.#getBelow(key);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
-  async #get(key: string): Promise<V | undefined> {
+  #getBelow(key: string): Promise<V | undefined> {
     this.#check(key);
-    const entry = await this.#find(key);
+    const entry = this.#findLocally(key);
+    if (entry !== undefined && this.#isServable(entry)) {
+      this.#counters.hits += 1;
+      return Promise.resolve(entry.value as V | undefined);
+    }
+    if (this.#remote !== undefined) return this.#getRemotely(this.#remote, key, entry);
+    this.#missed(key);
+    return Promise.resolve(undefined);
+  }
+
+  async #getRemotely(remote: RemoteSide, key: string, suspect: Entry | undefined): Promise<V | undefined> {
+    const entry = await remote.read(key, suspect);
     if (entry !== undefined && this.#isFresh(entry)) {
       this.#counters.hits += 1;
       return entry.value as V | undefined;
     }
+    this.#missed(key);
+    return undefined;
+  }
+
+  #missed(key: string): void {
     this.#counters.misses += 1;
     this.#teller.tell('miss', { key });
-    return undefined;
   }
 
   /**
@@ -202,6 +220,8 @@ export class LayeredCache<V = unknown> {
    * asked. Promotes nothing. Throws MMCB_CODEC.
    */
   peek(key: string): V | undefined {
+    const held = this.#entries.get(key);
+    if (held !== undefined && this.#isServable(held)) return held.value as V | undefined;
     this.#check(key);
     const entry = this.#local.peek(key);
     if (entry === undefined || !this.#isFresh(entry)) return undefined;
@@ -215,7 +235,7 @@ export class LayeredCache<V = unknown> {
   async has(key: string): Promise<boolean> {
     this.#check(key);
     const entry = this.#local.peek(key);
-    if (entry !== undefined && this.#isFresh(entry) && (this.#remote?.trusts(entry) ?? true)) return !entry.absent;
+    if (entry !== undefined && this.#isServable(entry)) return !entry.absent;
     return this.#remote === undefined ? false : this.#remote.has(key, entry);
   }
 
@@ -252,9 +272,7 @@ export class LayeredCache<V = unknown> {
   /** The entry of a key, fresh or stale, from whichever layer. */
   async #find(key: string): Promise<Entry | undefined> {
     const entry = this.#findLocally(key);
-    if (this.#remote === undefined || (entry !== undefined && this.#isFresh(entry) && this.#remote.trusts(entry))) {
-      return entry;
-    }
+    if (this.#remote === undefined || (entry !== undefined && this.#isServable(entry))) return entry;
     return this.#remote.read(key, entry);
   }
 
@@ -265,16 +283,23 @@ export class LayeredCache<V = unknown> {
 
   #findLocally(key: string): Entry | undefined {
     const entry = this.#local.find(key);
-    if (entry !== undefined && this.#isFresh(entry) && (this.#remote?.trusts(entry) ?? true)) {
+    if (entry !== undefined && this.#isServable(entry)) {
       const layer = this.#local.foundIn === 'memory' ? 'memory' : 'file';
       this.#local.counters[layer].hits += 1;
-      this.#teller.tell('hit', { key, layer });
+      if (this.#teller.hearsHits) this.#teller.tell('hit', { key, layer });
     }
     return entry;
   }
 
+  /** Whether an entry can be served as it is, without asking anybody. */
+  #isServable(entry: Entry): boolean {
+    return (
+      (entry.forever || entry.expires > this.#clock.now()) && (this.#remote === undefined || this.#remote.trusts(entry))
+    );
+  }
+
   #isFresh(entry: Entry): boolean {
-    return entry.expires === NO_EXPIRY || entry.expires > this.#clock.now();
+    return entry.forever || entry.expires > this.#clock.now();
   }
 
   // ---- Writing ----
@@ -448,6 +473,7 @@ export class LayeredCache<V = unknown> {
    */
   async close(options?: WaitOptions): Promise<void> {
     const { signal } = readOptions(waitTable, options, 'close');
+    this.#entries = NONE;
     this.#closing ??= this.#close();
     return orAbort(this.#closing, signal);
   }

@@ -131,7 +131,7 @@ describe.skipIf(!hasRedis)('a server that', () => {
       expect([await local.get('a'), await local.get('d')]).toEqual([1, undefined]);
     }
     expect(performance.now() - started).toBeLessThan(TIMEOUT);
-    expect(local.stats().redis?.timeouts).toBeGreaterThanOrEqual(3);
+    expect(local.stats().redis?.timeouts).toBeGreaterThanOrEqual(1);
     server.resume();
     await Promise.all([isUp(local), isUp(strict), isSent(local)]);
     expect([await strict.get('b'), await strict.get('c')]).toEqual([2, 3]);

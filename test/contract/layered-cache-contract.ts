@@ -39,7 +39,7 @@ export function layeredCacheContract(home: CacheHome): void {
       clock,
       cleanupInterval: Number.POSITIVE_INFINITY,
       onRedisError: 'throw',
-      ...(path && { path }),
+      ...(path && { path, file: { initialSize: 65_536, segmentSize: 65_536 } }),
       ...(redis && { redis }),
     };
     cache = await open(more);
