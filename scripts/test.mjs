@@ -4,6 +4,7 @@
 // Arguments after `--` go to the suite, when there is one: `npm run test:js -- -t compaction`.
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { prepareRedis } from './lib/redis.mjs';
 import { addCounts, countsLine, fail, readReport, root, run, writeReport } from './lib/run.mjs';
 import { vitest } from './lib/vitest.mjs';
 import { setup } from './setup.mjs';
@@ -48,6 +49,7 @@ await main().catch(fail);
 
 async function main() {
   if (names.some((name) => needsNode.has(name))) await setup();
+  if (names.includes('js')) await prepareRedis();
   const results = [];
   for (const name of names) results.push([name, await suites[name](names.length === 1 ? args : [])]);
   const total = addCounts(results.map(([, counts]) => counts));

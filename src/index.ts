@@ -1,4 +1,4 @@
-/** mmcb: a persistent, memory-mapped, compactable buffer, and typed maps and queues on top of it. */
+/** mmcb: a persistent, memory-mapped, compactable buffer, and typed maps, queues and a cache on top of it. */
 export type { BatchOperation } from './buffer/batch.js';
 export type { Address, Bytes } from './buffer/bytes.js';
 export { CompactableBuffer } from './buffer/compactable-buffer.js';
@@ -24,6 +24,24 @@ export type {
   VerifyError,
   VerifyReport,
 } from './buffer/reports.js';
+export type { CacheEvents, DeleteReason } from './cache/events.js';
+export type { CacheRecovery } from './cache/file-opening.js';
+export { LayeredCache } from './cache/layered-cache.js';
+export type { Loader } from './cache/loads.js';
+export type { FileLayerOptions, LayerBounds, LayeredCacheOptions, LoadOptions } from './cache/options.js';
+export type {
+  OnRemoteError,
+  RemoteEntry,
+  RemoteEvents,
+  RemoteLayer,
+  RemoteRemoval,
+  RemoteSession,
+  RemoteWrite,
+  WriteMode,
+} from './cache/remote-layer.js';
+export type { Stamp } from './cache/stamp.js';
+export type { CacheStats, FileStats, LayerCounters, MemoryStats, RemoteStats } from './cache/stats.js';
+export type { Coding, Decode, Encode, Encoded } from './cache/values.js';
 export { binary } from './codec/binary.js';
 export type { Codec } from './codec/codec.js';
 export { type CompressionOptions, compressed } from './codec/compressed.js';

@@ -23,6 +23,7 @@ export default defineConfig({
           'Keys in order': '/ordered',
           'Queues and partitioned buffers': '/queues',
           'The event store': '/events',
+          'The layered cache': '/cache',
           Adapters: '/adapters',
         }),
       },

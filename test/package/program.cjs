@@ -1,5 +1,6 @@
 const assert = require('node:assert/strict');
-const { CompactableBuffer } = require('mmcb');
+const { CompactableBuffer, LayeredCache } = require('mmcb');
+const { redisLayer } = require('mmcb/redis');
 
 const buffer = CompactableBuffer.openSync(':memory:');
 const address = buffer.add('packed');
@@ -11,3 +12,5 @@ const { mmcbDriver } = require('mmcb/unstorage');
 assert.equal(new KeyvMmcb({ path: ':memory:' }).opts.path, ':memory:');
 assert.equal(mmcbDriver({ path: ':memory:' }).name, 'mmcb');
 assert.throws(() => require('mmcb/otel'), /@opentelemetry/);
+assert.throws(() => redisLayer({ url: 'redis://localhost' }), { code: 'MMCB_LAYER' });
+LayeredCache.open({ path: ':memory:' }).then((cache) => cache.close());

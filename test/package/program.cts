@@ -1,4 +1,5 @@
-import { type Address, type BufferOptions, CompactableBuffer } from 'mmcb';
+import { type Address, type BufferOptions, CompactableBuffer, type LayeredCache, type RemoteLayer } from 'mmcb';
+import { type RedisLayerOptions, redisLayer } from 'mmcb/redis';
 
 const options: BufferOptions = { extensionFactor: 1.5 };
 const buffer = CompactableBuffer.openSync(':memory:', options);
@@ -11,4 +12,12 @@ function wrong(): void {
   buffer.update(address, 42);
 }
 
-export { text, wrong };
+function layer(options: RedisLayerOptions): RemoteLayer {
+  return redisLayer({ url: 'redis://localhost' }, options);
+}
+
+function read(cache: LayeredCache<number>): Promise<number | undefined> {
+  return cache.getOrLoad('a', async (key) => key.length, { staleFor: 1000 });
+}
+
+export { layer, read, text, wrong };

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { CompactableBuffer } from 'mmcb';
+import { CompactableBuffer, LayeredCache } from 'mmcb';
 import { KeyvMmcb } from 'mmcb/keyv';
+import { redisLayer } from 'mmcb/redis';
 import { mmcbDriver } from 'mmcb/unstorage';
 
 const buffer = CompactableBuffer.openSync(':memory:');
@@ -18,3 +19,9 @@ await driver.setItem('a', 'b');
 assert.equal(await driver.getItem('a'), 'b');
 await driver.dispose();
 await assert.rejects(import('mmcb/otel'), /@opentelemetry/);
+const cache = await LayeredCache.open({ path: ':memory:' });
+await cache.put('packed', 1);
+assert.equal(await cache.get('packed'), 1);
+await cache.close();
+// The client is an optional peer, and is not there.
+assert.throws(() => redisLayer({ url: 'redis://localhost' }), { code: 'MMCB_LAYER' });

@@ -1,4 +1,6 @@
 /** What the compiler must know. Checked by `npm run check`; running it proves that the file is valid. */
+import { Redis } from 'ioredis';
+import { createClient } from 'redis';
 import { describe, expectTypeOf, it } from 'vitest';
 import {
   AbstractIntMap,
@@ -10,6 +12,7 @@ import {
   type EntryHeader,
   IntMap,
   json,
+  LayeredCache,
   MmcbError,
   type MmcbErrorCode,
   msgpack,
@@ -17,6 +20,7 @@ import {
   StringMap,
   utf8,
 } from '../../src/index.js';
+import { redisLayer } from '../../src/redis/index.js';
 
 interface Foo {
   id: number;
@@ -48,6 +52,31 @@ class FooByName extends AbstractStringMap<Foo> {
 const compiled = (_: () => unknown): void => {};
 
 describe('types', () => {
+  it('of a cache are those of its values', () => {
+    compiled(async () => {
+      const cache = await LayeredCache.open<Foo>({
+        encode: (key, foo) => `${key}${foo.id}`,
+        decode: (_, text: string) => ({ id: 1, name: text }),
+      });
+      expectTypeOf(cache).toEqualTypeOf<LayeredCache<Foo>>();
+      expectTypeOf(await cache.get('a')).toEqualTypeOf<Foo | undefined>();
+      expectTypeOf(cache.peek('a')).toEqualTypeOf<Foo | undefined>();
+      expectTypeOf(await cache.getOrLoad('a', () => undefined)).toEqualTypeOf<Foo | undefined>();
+      expectTypeOf(await cache.set('a', { id: 1, name: '' }, LayeredCache.NoExpiry)).toEqualTypeOf<boolean>();
+      cache.onDelete((key, foo, reason) => {
+        expectTypeOf(key).toEqualTypeOf<string>();
+        expectTypeOf(foo).toEqualTypeOf<Foo>();
+        expectTypeOf(reason).toEqualTypeOf<'delete' | 'expiry' | 'eviction'>();
+      });
+      // @ts-expect-error a number is no Foo
+      await cache.put('a', 1);
+      const client = createClient();
+      await LayeredCache.open({ redis: redisLayer(client, { prefix: 'a:' }) });
+      await LayeredCache.open({ redis: redisLayer(new Redis({ lazyConnect: true })) });
+      await LayeredCache.open({ redis: redisLayer({ url: 'redis://localhost', socket: { keepAlive: true } }) });
+    });
+  });
+
   it('of a subclass are those of the subclass', () => {
     compiled(async () => {
       const foos = await FooMap.open('foos.mmcb');

@@ -1,0 +1,88 @@
+/**
+ * Siblings: caches over the same file, in the threads of one process. The file is one, but each has a memory layer of its
+ * own; so who changes an entry says so to the others, on a BroadcastChannel, as soon as there are others.
+ *
+ * Whether there are is written in the file, before the second one reads anything from it: so a change that is made when the
+ * file says nothing was made before the second one had anything in memory.
+ */
+import { readFileSync, statSync } from 'node:fs';
+import { BroadcastChannel } from 'node:worker_threads';
+import type { FileLayer } from './file-layer.js';
+
+/** Who has opened the file in this run of the process. */
+const OPENER = 'mmcb:opener';
+/** There, and naming this run, when a second one has. */
+const SHARED = 'mmcb:shared';
+/** String keys of ours in a file: the opener and the mark of its kind; and the third, where that is. */
+const OWN_ENTRIES = 2;
+
+export type SiblingMessage = { readonly kind: 'changed' | 'loaded'; readonly key: string };
+
+export class Siblings {
+  readonly #file: FileLayer;
+  readonly #channel: BroadcastChannel;
+  #shared = false;
+
+  /** `origin`: a name for this cache; `receive` is called with what the others say. */
+  constructor(file: FileLayer, origin: string, receive: (message: SiblingMessage) => void) {
+    this.#file = file;
+    this.#channel = new BroadcastChannel(`mmcb:cache:${identity(file.buffer.path)}`);
+    this.#channel.unref();
+    this.#channel.onmessage = (event: unknown) => receive((event as { data: SiblingMessage }).data);
+    const run = `${runOfProcess()}`;
+    // Of a run before; whoever of this run comes first takes it away, and none has said yet that it is there.
+    if (!file.own(OPENER)?.startsWith(`${run} `)) {
+      file.removeOwn(SHARED);
+      file.removeOwn(OPENER);
+    }
+    if (!file.insertOwn(OPENER, `${run} ${origin}`)) file.setOwn(SHARED, run);
+    file.ownEntries = OWN_ENTRIES;
+    void this.shared;
+  }
+
+  /** Whether others may have the file open. Once true, it stays so until the file is opened anew. */
+  get shared(): boolean {
+    // Looked up each time, because the second one may have come a moment ago.
+    if (!this.#shared && this.#file.hasOwn(SHARED)) {
+      this.#shared = true;
+      this.#file.ownEntries = OWN_ENTRIES + 1;
+    }
+    return this.#shared;
+  }
+
+  tell(message: SiblingMessage): void {
+    if (this.shared) this.#channel.postMessage(message);
+  }
+
+  /** Before the file is closed. */
+  close(): void {
+    if (!this.shared) this.#file.removeOwn(OPENER);
+    this.#channel.close();
+  }
+}
+
+function identity(path: string): string {
+  const { dev, ino } = statSync(path, { bigint: true });
+  return `${dev}:${ino}`;
+}
+
+let run: number | undefined;
+
+/** A number for this process, other than that of processes before it: a hash of its number and start. */
+export function runOfProcess(): number {
+  if (run !== undefined) return run;
+  let hash = 0x811c9dc5;
+  for (const byte of Buffer.from(`${process.pid} ${startOfProcess()}`)) hash = Math.imul(hash ^ byte, 0x01000193);
+  run = hash >>> 0;
+  return run;
+}
+
+/** When this process started: the 22nd field of /proc/self/stat, the 20th behind the name; elsewhere to the second. */
+function startOfProcess(): string {
+  try {
+    const stat = readFileSync('/proc/self/stat', 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  } catch {
+    return `${Math.round(Date.now() / 1000 - process.uptime())}`;
+  }
+}
