@@ -28,7 +28,7 @@ export type { CacheEvents, DeleteReason } from './cache/events.js';
 export type { CacheRecovery } from './cache/file-opening.js';
 export { LayeredCache } from './cache/layered-cache.js';
 export type { Loader } from './cache/loads.js';
-export type { FileLayerOptions, LayerBounds, LayeredCacheOptions, LoadOptions } from './cache/options.js';
+export type { FileLayerOptions, GetOrLoadOptions, LayerBounds, LayeredCacheOptions } from './cache/options.js';
 export type {
   OnRemoteError,
   RemoteEntry,

@@ -20,7 +20,13 @@ import { Janitor, sweepInSteps } from './janitor.js';
 import { LoadClaims } from './load-claims.js';
 import { type Loader, type LoadSettings, Loads } from './loads.js';
 import { type DeleteListener, LocalLayers } from './local-layers.js';
-import { type LayeredCacheOptions, type LoadOptions, readLoadOptions, readSettings, type Settings } from './options.js';
+import {
+  type GetOrLoadOptions,
+  type LayeredCacheOptions,
+  readLoadOptions,
+  readSettings,
+  type Settings,
+} from './options.js';
 import { Outbox } from './outbox.js';
 import { type NewValue, RemoteSide } from './remote-side.js';
 import { Siblings } from './siblings.js';
@@ -246,7 +252,7 @@ export class LayeredCache<V = unknown> {
    *
    * With `staleFor`, a value that has expired is still served so long, while it is loaded again in the background.
    */
-  async getOrLoad(key: string, loader: Loader<V>, options?: LoadOptions): Promise<V | undefined> {
+  async getOrLoad(key: string, loader: Loader<V>, options?: GetOrLoadOptions): Promise<V | undefined> {
     this.#check(key);
     if (typeof loader !== 'function') throw new TypeError(`loader must be a function, got ${show(loader)}`);
     const { signal, expiry, staleFor, negativeExpiry = this.#settings.negativeExpiry } = readLoadOptions(options);

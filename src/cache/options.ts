@@ -77,7 +77,7 @@ export interface LayeredCacheOptions<V> {
 }
 
 /** Options of `getOrLoad`. */
-export interface LoadOptions {
+export interface GetOrLoadOptions {
   /** Milliseconds until what is loaded expires. @default the cache's `defaultExpiry` */
   expiry?: number | undefined;
   /** Milliseconds after that for which it is still served, while it is loaded again in the background: 0 or more. @default 0 */
@@ -219,6 +219,6 @@ export function functionsOf<V>(
   return functionCoding(encode as Encode<V>, decode as Decode<V>);
 }
 
-export function readLoadOptions(options: LoadOptions | undefined) {
+export function readLoadOptions(options: GetOrLoadOptions | undefined) {
   return readOptions(loadTable, options, 'getOrLoad');
 }
