@@ -28,7 +28,7 @@
  */
 import { describe, MmcbError } from '../errors.js';
 import { Staging } from '../internal/staging.js';
-import { isLatin1, putText, readText, textOf } from '../internal/text.js';
+import { isLatin1, putText, readText } from '../internal/text.js';
 import { State } from './queue-index.js';
 
 export const HEADER = 80;
