@@ -5,6 +5,7 @@ import { CompactableBuffer } from '../buffer/compactable-buffer.js';
 import type { BufferOptions } from '../buffer/options.js';
 import { MmcbError } from '../errors.js';
 import type { Command } from './command.js';
+import { UsageError } from './exit-codes.js';
 
 /** Opens a file for reading. It stays as it is, byte by byte. */
 export function openToRead(path: string, command: Command, options: BufferOptions = {}): Promise<CompactableBuffer> {
@@ -27,6 +28,14 @@ function open(path: string, { output, signal }: Command, options: BufferOptions)
   return output.progress('opening', (onProgress) =>
     CompactableBuffer.open(resolve(path), { ...options, signal, onProgress }),
   );
+}
+
+/** A target must not be the file itself, by whatever name. */
+export function refuseSameFile(path: string, target: string): void {
+  const [one, other] = [path, target].map((name) => statSync(name, { throwIfNoEntry: false }));
+  if (one !== undefined && other !== undefined && one.dev === other.dev && one.ino === other.ino) {
+    throw new UsageError(`${target} is ${path} itself; choose another target`);
+  }
 }
 
 /** Opens, works, and closes whatever comes. */

@@ -1,6 +1,6 @@
 /**
- * LiveFile follows a file while somebody writes to it: each look reads the head, the headers of all segments, and as many
- * segments as there is time for: first those never seen, then those that changed, then the others in turn.
+ * LiveFile follows a file while somebody writes to it: each look reads the head, the headers of (in large files: some) segments,
+ * and as many segments as there is time for: first those never seen, then those that changed, then the others in turn.
  */
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
@@ -13,8 +13,9 @@ import { totalsOf } from './totals.js';
 const SAMPLES = 600;
 /** Longer entries are not read through again and again. */
 const MAX_CHECKED = 64 * 2 ** 20;
-/** Segments whose headers are read together. */
+/** Segments whose headers are read together, and in one look. */
 const HEADERS_AT_ONCE = 64;
+const HEADERS_PER_LOOK = 2048;
 
 interface Seen {
   picture: SegmentPicture;
@@ -31,7 +32,8 @@ export class LiveFile {
   #head: FileHead | undefined;
   #problem = '';
   #seen: (Seen | undefined)[] = [];
-  #headers: string[] = [];
+  #headers: (string | undefined)[] = [];
+  #headerTurn = 0;
   #version = 0;
   #turn = 0;
   #reclaimed = 0;
@@ -92,13 +94,13 @@ export class LiveFile {
   }
 
   async #look(budget: number): Promise<void> {
-    const started = performance.now();
     this.#version++;
     try {
       const reader = await this.#current();
       this.#head = await reader.head();
       this.#problem = '';
       await this.#readHeaders(reader, this.#head);
+      const started = performance.now();
       for (const index of this.#inOrder()) {
         if (this.#seen[index]?.picture.state !== 'tail') await this.#read(reader, this.#head, index);
         if (performance.now() - started > budget) break;
@@ -133,23 +135,28 @@ export class LiveFile {
   async #readHeaders(reader: FormatReader, { picture }: FileHead): Promise<void> {
     const { segmentCount, segmentSize, headSize } = picture;
     for (const gone of this.#seen.splice(segmentCount)) if (gone !== undefined && isInUse(gone)) this.#reclaimed++;
-    this.#headers.length = Math.min(this.#headers.length, segmentCount);
-    for (let from = 0; from < segmentCount; from += HEADERS_AT_ONCE) {
-      const indexes = Array.from({ length: Math.min(HEADERS_AT_ONCE, segmentCount - from) }, (_, i) => from + i);
+    this.#headers.length = segmentCount;
+    const looked = Math.min(segmentCount, HEADERS_PER_LOOK);
+    for (let done = 0; done < looked; done += HEADERS_AT_ONCE) {
+      const indexes = Array.from(
+        { length: Math.min(HEADERS_AT_ONCE, looked - done) },
+        (_, i) => (this.#headerTurn + done + i) % segmentCount,
+      ).filter((index) => this.#seen[index] !== undefined);
       const headers = await Promise.all(indexes.map((index) => reader.bytes(headSize + index * segmentSize, 64)));
       headers.forEach((header, i) => {
         const text = header.toString('latin1');
-        const index = from + i;
-        const known = this.#seen[index];
-        if (this.#headers[index] !== text && known !== undefined) known.isBusy = true;
+        const index = indexes[i] as number;
+        const [known, before] = [this.#seen[index], this.#headers[index]];
+        if (known !== undefined && before !== undefined && before !== text) known.isBusy = true;
         this.#headers[index] = text;
       });
     }
+    this.#headerTurn = segmentCount === 0 ? 0 : (this.#headerTurn + looked) % segmentCount;
   }
 
   /** Which segments to read, the most urgent first. */
   *#inOrder(): Generator<number> {
-    const count = this.#headers.length;
+    const count = this.#head?.picture.segmentCount ?? 0;
     for (let i = 0; i < count; i++) if (this.#seen[i] === undefined) yield i;
     for (let i = 0; i < count; i++) if (this.#seen[i]?.isBusy) yield i;
     for (let i = 0; i < count; i++) {

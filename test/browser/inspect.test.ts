@@ -71,7 +71,16 @@ describe('mmcb inspect', () => {
   }
 
   const keep = async (name: string): Promise<void> => {
-    if (screenshots !== undefined) await page.screenshot({ path: join(screenshots, name), animations: 'disabled' });
+    if (screenshots === undefined) return;
+    await page.evaluate(() => {
+      for (const [id, text] of [
+        ['name', 'cities.mmcb'],
+        ['path', '/var/lib/travel/cities.mmcb'],
+      ] as const) {
+        (document.getElementById(id) as HTMLElement).textContent = text; // not the names of a test
+      }
+    });
+    await page.screenshot({ path: join(screenshots, name), animations: 'disabled' });
   };
   const text = async (selector: string): Promise<string> => (await page.textContent(selector)) ?? '';
 
@@ -210,8 +219,19 @@ describe('mmcb inspect', () => {
       }
       await page.waitForTimeout(1000);
     }
-    await page.locator('.cell').nth(6).click();
-    await page.waitForSelector('#segment-body table');
+    for (let i = 0; i < 6000; i++)
+      if (i % 4 !== 0) map.set(`city:${i}`, { name: `City ${i}`, notes: 'x'.repeat(i % 150) });
+    for (let i = 6000; i < 9000; i++) if (i % 3 !== 0) map.delete(`city:${i}`);
+    await page.waitForTimeout(2500);
+    const half = await page
+      .locator('.cell')
+      .evaluateAll((cells) =>
+        cells.findIndex((cell) => Number((cell.getAttribute('aria-label') ?? '').match(/(\d+) % garbage/)?.[1]) > 30),
+      );
+    await page.locator('.cell').nth(half).click();
+    await page.locator('#segment-body tbody tr', { hasText: 'live' }).first().getByRole('button').click();
+    await page.waitForSelector('.hex');
+    await page.evaluate(() => window.scrollTo(0, 0));
   }
 
   it('shows keys of any kind as text and nothing else', async () => {
@@ -231,6 +251,35 @@ describe('mmcb inspect', () => {
     const shown = page.getByRole('cell', { name: '<img src=x onerror=alert(1)>', exact: true });
     while ((await shown.count()) === 0) await more.click();
     expect(await page.locator('#segment-body img').count()).toBe(0);
+  });
+
+  it('shows files of many segments in pages', async () => {
+    const large = tempFile('large');
+    const other = await CompactableBuffer.open(large, { segmentSize: 16_384 });
+    for (let i = 0; i < 4200; i++) other.add(Buffer.alloc(12_000));
+    await other.flush();
+    expect(other.stats().segments).toBeGreaterThan(4096);
+    const serving = start('inspect', large, '--json');
+    const [line] = (await once(serving.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
+    const second = await browser.newPage();
+    await second.goto((JSON.parse(line.toString()) as { url: string }).url);
+    await second.waitForFunction(() => document.querySelectorAll('.cell').length === 4096);
+    expect(await second.textContent('#page-of')).toBe('page 1 of 2');
+    expect(await second.locator('#previous').isDisabled()).toBe(true);
+    await second.getByRole('button', { name: 'Next' }).click();
+    await second.waitForSelector('#cell-4096');
+    expect(await second.locator('#cell-4095').count()).toBe(0);
+    await second.locator('#map').focus();
+    await second.keyboard.press('End');
+    await second.keyboard.press('Enter');
+    const last = await second.locator('#map').getAttribute('aria-activedescendant');
+    expect(await second.textContent('#segment-title')).toBe(last?.replace('cell-', 'Segment '));
+    await second.getByRole('button', { name: 'Previous' }).click();
+    await second.waitForFunction(() => document.querySelectorAll('.cell').length === 4096);
+    await second.close();
+    serving.kill('SIGINT');
+    await once(serving, 'exit');
+    await other.close();
   });
 
   it('says so when the program has ended', async () => {

@@ -1,6 +1,7 @@
 /** What holds for all commands: errors, exit codes, pipes, signals, a writer beside. */
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { startProgress } from '../../src/cli/progress.js';
 import { CompactableBuffer, StringMap } from '../../src/index.js';
@@ -147,6 +148,16 @@ describe('pipes and signals', () => {
     child.stderr?.on('data', (chunk: Buffer) => errors.push(chunk));
     const [code] = (await once(child, 'exit')) as [number];
     expect({ code, errors: Buffer.concat(errors).toString() }).toEqual({ code: 141, errors: '' });
+  });
+
+  it('leaves no half of a dump behind when it is interrupted', async () => {
+    const target = tempFile('dump');
+    const dumping = start('dump', await largeFile(), '--output', target);
+    const finished = ended(dumping);
+    while (!existsSync(target)) await setImmediate();
+    dumping.kill('SIGINT');
+    expect(await finished).toMatchObject({ code: 130, stdout: '' });
+    expect(existsSync(target)).toBe(false);
   });
 
   it.each([

@@ -211,6 +211,12 @@ describe('backup', () => {
     expect(copy.stats().count).toBe(6);
     await copy.close();
     expect((await mmcb('backup', file, target)).code).toBe(3);
+    const bytes = readFileSync(file);
+    for (const command of ['backup', 'repair']) {
+      const { code, stderr } = await mmcb(command, file, file, '--overwrite');
+      expect({ command, code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining('itself') });
+    }
+    expect(readFileSync(file).equals(bytes)).toBe(true);
     expect((await mmcb('backup', file, target, '--overwrite')).code).toBe(0);
   });
 });

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import type { Command } from '../command.js';
 import { ExitCode } from '../exit-codes.js';
 import { bytes, counted } from '../figures.js';
-import { openToRead, using } from '../files.js';
+import { openToRead, refuseSameFile, using } from '../files.js';
 
 export interface BackupArguments {
   overwrite?: boolean | undefined;
@@ -17,6 +17,7 @@ export async function backup(
   command: Command,
 ): Promise<number> {
   const { output, signal } = command;
+  refuseSameFile(path, target);
   return using(openToRead(path, command), async (buffer) => {
     await output.progress('backing up', (onProgress) =>
       buffer.backup(resolve(target), { overwrite, signal, onProgress }),

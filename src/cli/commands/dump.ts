@@ -1,7 +1,7 @@
 /** mmcb dump: every entry of a file as a line of JSON. */
 
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, rmSync } from 'node:fs';
 import { type CompactableBuffer, storeOf } from '../../buffer/compactable-buffer.js';
 import { EntryCursor, EntryIterator } from '../../buffer/entry-cursor.js';
 import { binary } from '../../codec/binary.js';
@@ -36,15 +36,9 @@ const STRIDE = 4096;
 export async function dump(path: string, options: DumpArguments, command: Command): Promise<number> {
   const { output } = command;
   return using(openToRead(path, command), async (buffer) => {
-    const target = options.output === undefined ? process.stdout : createWriteStream(options.output, { flags: 'wx' });
-    if (options.output !== undefined) await once(target, 'open');
     const result = await output.progress('dumping', (onProgress) =>
-      write(buffer, options, command.signal, new LineWriter(target), onProgress),
+      intoTarget(options.output, (writer) => write(buffer, options, command.signal, writer, onProgress)),
     );
-    if (options.output !== undefined) {
-      target.end();
-      await once(target, 'close');
-    }
     const { entries, undecoded } = result;
     if (options.codec !== 'binary' && undecoded > 0) {
       output.note(
@@ -57,6 +51,23 @@ export async function dump(path: string, options: DumpArguments, command: Comman
     }
     return ExitCode.OK;
   });
+}
+
+/** Lets `work` write to stdout, or to a new file, which goes again if it does not become whole. */
+async function intoTarget<T>(path: string | undefined, work: (writer: LineWriter) => Promise<T>): Promise<T> {
+  if (path === undefined) return work(new LineWriter(process.stdout));
+  const target = createWriteStream(path, { flags: 'wx' });
+  await once(target, 'open');
+  try {
+    const result = await work(new LineWriter(target));
+    target.end();
+    await once(target, 'close');
+    return result;
+  } catch (error) {
+    target.destroy();
+    rmSync(path, { force: true });
+    throw error;
+  }
 }
 
 async function write(

@@ -5,7 +5,7 @@ import type { RecoveryReport } from '../../buffer/reports.js';
 import type { Command } from '../command.js';
 import { ExitCode } from '../exit-codes.js';
 import { bytes, counted } from '../figures.js';
-import { openToRead, using } from '../files.js';
+import { openToRead, refuseSameFile, using } from '../files.js';
 import { describeLoss } from './verify.js';
 
 export interface RepairArguments {
@@ -19,6 +19,7 @@ export async function repair(
   command: Command,
 ): Promise<number> {
   const { output, signal } = command;
+  refuseSameFile(path, target);
   const recovery = await using(openToRead(path, command, { recovery: 'salvage' }), async (buffer) => {
     await output.progress('salvaging', (onProgress) =>
       buffer.backup(resolve(target), { overwrite, signal, onProgress }),

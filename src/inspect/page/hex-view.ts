@@ -21,7 +21,7 @@ export function hexView(entry: EntryPicture, bytes: Uint8Array): HTMLElement {
   const rows: (Node | string)[] = [];
   for (let from = 0; from < bytes.length; from += ROW) {
     const row = bytes.subarray(from, from + ROW);
-    rows.push(html('span', { class: 'offset' }, hex(entry.offset + from, 10)), '  ');
+    rows.push(html('span', { class: 'offset' }, hex(entry.offset + from, 8)), '  ');
     rows.push(...coloured(row, from, entry, (byte) => `${hex(byte, 2)} `), '   '.repeat(ROW - row.length), ' ');
     rows.push(...coloured(row, from, entry, printable), '\n');
   }
