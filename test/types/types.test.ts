@@ -13,10 +13,12 @@ import {
   MmcbError,
   type MmcbErrorCode,
   msgpack,
+  OrderedMap,
   RecordMap,
   StringMap,
   utf8,
 } from '../../src/index.js';
+import { MmcbLevel } from '../../src/level/index.js';
 
 interface Foo {
   id: number;
@@ -48,6 +50,23 @@ class FooByName extends AbstractStringMap<Foo> {
 const compiled = (_: () => unknown): void => {};
 
 describe('types', () => {
+  it('of keys in order', () => {
+    compiled(async () => {
+      const map = await OrderedMap.open<Foo>('foos.mmcb', { codec: json() });
+      expectTypeOf(map).toEqualTypeOf<OrderedMap<Foo>>();
+      expectTypeOf(map.range({ gte: 'a', reverse: true })).toEqualTypeOf<IterableIterator<[string, Foo]>>();
+      expectTypeOf(map.first({ gt: 'a' })).toEqualTypeOf<[string, Foo] | undefined>();
+      expectTypeOf(map.deleteRange({ lt: 'a', limit: 1 })).toEqualTypeOf<number>();
+      // @ts-expect-error keys are strings
+      map.range({ gt: 1 });
+      const db = new MmcbLevel<string, Foo>('foos.mmcb', { valueEncoding: 'json', syncInterval: 10 });
+      expectTypeOf(await db.get('a')).toEqualTypeOf<Foo | undefined>();
+      expectTypeOf(db.buffer).toEqualTypeOf<CompactableBuffer | undefined>();
+      // @ts-expect-error its order is not an option
+      new MmcbLevel('foos.mmcb', { ordered: false });
+    });
+  });
+
   it('of a subclass are those of the subclass', () => {
     compiled(async () => {
       const foos = await FooMap.open('foos.mmcb');

@@ -66,8 +66,8 @@ function noteSublevel(db: AnyLevel, note: (sublevel: { status: string }) => void
 }
 
 /** Two of the tests leave a database behind that nothing can open or close any more. */
-function unlessLocked(error: Error): void {
-  if ((error.cause as { code?: string } | undefined)?.code !== 'LEVEL_STATUS_LOCKED') throw error;
+function unlessLocked(error: Error & { code?: string; cause?: { code?: string } }): void {
+  if ((error.cause ?? error).code !== 'LEVEL_STATUS_LOCKED') throw error;
 }
 
 describe('abstract-level/test', () => {
