@@ -16,10 +16,12 @@ import {
   MmcbError,
   type MmcbErrorCode,
   msgpack,
+  OrderedMap,
   RecordMap,
   StringMap,
   utf8,
 } from '../../src/index.js';
+import { MmcbLevel } from '../../src/level/index.js';
 import { redisLayer } from '../../src/redis/index.js';
 
 interface Foo {
@@ -74,6 +76,23 @@ describe('types', () => {
       await LayeredCache.open({ redis: redisLayer(client, { prefix: 'a:' }) });
       await LayeredCache.open({ redis: redisLayer(new Redis({ lazyConnect: true })) });
       await LayeredCache.open({ redis: redisLayer({ url: 'redis://localhost', socket: { keepAlive: true } }) });
+    });
+  });
+
+  it('of keys in order', () => {
+    compiled(async () => {
+      const map = await OrderedMap.open<Foo>('foos.mmcb', { codec: json() });
+      expectTypeOf(map).toEqualTypeOf<OrderedMap<Foo>>();
+      expectTypeOf(map.range({ gte: 'a', reverse: true })).toEqualTypeOf<IterableIterator<[string, Foo]>>();
+      expectTypeOf(map.first({ gt: 'a' })).toEqualTypeOf<[string, Foo] | undefined>();
+      expectTypeOf(map.deleteRange({ lt: 'a', limit: 1 })).toEqualTypeOf<number>();
+      // @ts-expect-error keys are strings
+      map.range({ gt: 1 });
+      const db = new MmcbLevel<string, Foo>('foos.mmcb', { valueEncoding: 'json', syncInterval: 10 });
+      expectTypeOf(await db.get('a')).toEqualTypeOf<Foo | undefined>();
+      expectTypeOf(db.buffer).toEqualTypeOf<CompactableBuffer | undefined>();
+      // @ts-expect-error its order is not an option
+      new MmcbLevel('foos.mmcb', { ordered: false });
     });
   });
 

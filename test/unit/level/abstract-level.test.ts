@@ -35,12 +35,14 @@ async function runTape(name: string, body: TestCase): Promise<void> {
 
 /** The suite runs a second time on a sublevel of each database. */
 let isOnSublevels = false;
+let collected = 0;
 
 /** What stands for tape's `test` while the suite is collected. */
 function testFunction(): unknown {
   const first = 'manifest has expected properties';
   let firsts = 0;
   const test = (name: string, body: TestCase): void => {
+    collected++;
     if (name === first) firsts++;
     const onSublevels = firsts > 1;
     it(onSublevels ? `on a sublevel: ${name}` : name, () => {
@@ -66,8 +68,8 @@ function noteSublevel(db: AnyLevel, note: (sublevel: { status: string }) => void
 }
 
 /** Two of the tests leave a database behind that nothing can open or close any more. */
-function unlessLocked(error: Error): void {
-  if ((error.cause as { code?: string } | undefined)?.code !== 'LEVEL_STATUS_LOCKED') throw error;
+function unlessLocked(error: Error & { code?: string; cause?: { code?: string } }): void {
+  if ((error.cause ?? error).code !== 'LEVEL_STATUS_LOCKED') throw error;
 }
 
 describe('abstract-level/test', () => {
@@ -87,6 +89,10 @@ describe('abstract-level/test', () => {
   };
   afterEach(() => close((sublevel) => sublevel.status === 'closed'));
   afterAll(() => close(() => true));
+
+  it('is all there', () => {
+    expect(collected).toBeGreaterThanOrEqual(1_470);
+  });
 
   it('supports what it says', () => {
     expect(factory().supports).toMatchObject({
