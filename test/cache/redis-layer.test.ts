@@ -123,9 +123,9 @@ describe.skipIf(!hasRedis)('redisLayer, with a server', () => {
 
   it('bufrex: what has expired in Redis is not found, and deleting what is not there is false', async () => {
     const cache = await open(text);
-    await cache.put('some_key', 'hello world', 50);
+    await cache.put('some_key', 'hello world', 300);
     expect(await cache.get('some_key')).toBe('hello world');
-    await new Promise((resolve) => setTimeout(resolve, 80));
+    await new Promise((resolve) => setTimeout(resolve, 330));
     expect(await cache.get('some_key')).toBeUndefined();
     expect(await cache.delete('not existing')).toBe(false);
   });
