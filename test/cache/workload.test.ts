@@ -114,9 +114,18 @@ describe.skipIf(!hasRedis)('work that goes on', () => {
         }
         proxy.delay = 0;
         proxy.corruption = 0;
+        const { sessions } = cache.stats().redis as { sessions: number };
         proxy.cut();
-        await until(() => cache.stats().redis?.state === 'up' && cache.stats().redis?.pending === 0, 'the replay');
-        for (const [key, value] of last) expect([key, await cache.get(key)]).toEqual([key, value]);
+        await until(() => {
+          const { redis } = cache.stats();
+          return redis?.state === 'up' && redis.pending === 0 && redis.sessions > sessions;
+        }, 'the replay');
+        const direct = redisLayer({ url: server.url }, { prefix: own, timeout: 5000 });
+        const other = await LayeredCache.open({ codec: json(), redis: direct, onRedisError: 'throw' });
+        for (const [key, value] of last) {
+          expect([key, await cache.get(key), await other.get(key)]).toEqual([key, value, value]);
+        }
+        await other.close();
       } finally {
         await cache.close();
         proxy.close();
