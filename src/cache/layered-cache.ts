@@ -10,7 +10,7 @@ import { orAbort } from '../internal/lifecycle.js';
 import { checkPath, readOptions, show } from '../internal/options.js';
 import { badStringKey } from '../map/keys.js';
 import { type FullClock, timeOf } from '../queue/clock.js';
-import { Entry, OWN_WRITE } from './entry.js';
+import { Entry, monotonic, OWN_WRITE, SUSPECT } from './entry.js';
 import { CacheTeller, type DeleteReason } from './events.js';
 import { checkExpiry, DEFAULT_EXPIRY, Deadlines, NO_EXPIRY } from './expiry.js';
 import { FileLayer } from './file-layer.js';
@@ -400,7 +400,7 @@ export class LayeredCache<V = unknown> {
     if (negativeExpiry === 0) return;
     const expires = this.#now() + negativeExpiry;
     const { time, origin } = this.#stamps.next();
-    const validated = this.#remote === undefined ? OWN_WRITE : this.#remote.link.coherentSince;
+    const validated = this.#remote === undefined ? OWN_WRITE : this.#remote.link.state === 'up' ? monotonic() : SUSPECT;
     this.#local.put(key, new Entry(undefined, expires, expires, 0, time, origin, validated, true), undefined, false);
   }
 
@@ -473,9 +473,9 @@ export class LayeredCache<V = unknown> {
   }
 
   /**
-   * Ends the janitor, waits for loads that are under way, sends what waits for Redis if that is there, and closes. What waits
-   * still is in the file, and is sent when that is opened again; without a file it is lost. May be called any number of times. With
-   * `signal`, only the waiting can be given up.
+   * Ends the janitor, sends what waits for Redis if that is there, and closes. What waits still is in the file, and is sent when
+   * that is opened again; without a file it is lost. Loads that are under way end for those who wait for them, and are not stored.
+   * May be called any number of times. With `signal`, only the waiting can be given up.
    */
   async close(options?: WaitOptions): Promise<void> {
     const { signal } = readOptions(waitTable, options, 'close');
@@ -486,7 +486,7 @@ export class LayeredCache<V = unknown> {
 
   async #close(): Promise<void> {
     this.#janitor.stop();
-    await this.#loads.idle();
+    this.#loads.close();
     await this.#remote?.close();
     this.#local.siblings?.close();
     this.#local.memory.clear();

@@ -40,7 +40,7 @@ export class LoadClaims {
   /** Gives a key back, and wakes those who wait for it. */
   release(key: string): void {
     const name = PREFIX + key;
-    if (!this.#file.hasOwn(name)) return;
+    if (this.#file.store.status !== 'open' || !this.#file.hasOwn(name)) return;
     if (this.#file.own(name)?.split(' ')[2] === this.#origin) this.#file.removeOwn(name);
     this.#siblings.tell({ kind: 'loaded', key });
   }

@@ -51,9 +51,9 @@ export class Loads {
     return load;
   }
 
-  /** Resolves when no load is under way. */
-  async idle(): Promise<void> {
-    await Promise.allSettled(this.#running.values());
+  /** Loads that are under way go on, for those who wait for them; but nobody else waits any more. */
+  close(): void {
+    for (const key of this.#running.keys()) this.#claims?.release(key);
   }
 
   async #load(key: string, loader: Loader<unknown>, settings: LoadSettings): Promise<unknown> {

@@ -1,6 +1,9 @@
 /**
  * What has to happen at once in Redis. KEYS: the value, its meta. Writes that need no condition are transactions
  * (MULTI) instead, because Redis tells a client of its own changes if they come from a script, even with NOLOOP.
+ *
+ * The last of ARGV is a number of the call, which comes back together with the result: so a reply that belongs to another
+ * call, as it happens when a reply before it was damaged, is found out.
  */
 import { createHash } from 'node:crypto';
 
@@ -13,12 +16,17 @@ function script(text: string): Script {
   return { text, sha: createHash('sha1').update(text).digest('hex') };
 }
 
-/** { value, milliseconds left (-1: for ever), meta }. */
+/** { call:left, milliseconds left (-1: for ever), value, meta }. */
 export const READ = script(`
-return { redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1]), redis.call('GET', KEYS[2]) }
+local left = redis.call('PTTL', KEYS[1])
+return { ARGV[#ARGV] .. ':' .. left, left, redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2]) }
 `);
 
+/** All below answer { call:result, result }, where the result is 1 or 0. */
 const HELPERS = `
+local function answer(result)
+  return { ARGV[#ARGV] .. ':' .. result, result }
+end
 local function milliseconds_stale(meta)
   return meta and tonumber(string.match(meta, ':(%d+)$')) or 0
 end
@@ -47,30 +55,30 @@ end
 
 /** 1 if there is a value that is not stale. */
 export const HAS = script(`${HELPERS}
-return fresh() and 1 or 0
+return answer(fresh() and 1 or 0)
 `);
 
 /** Stores where there is none. ARGV: value, milliseconds ('' for ever), meta, its milliseconds, channel, message. */
 export const INSERT = script(`${HELPERS}
-if fresh() then return 0 end
+if fresh() then return answer(0) end
 store(ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6])
-return 1
+return answer(1)
 `);
 
 /** Stores unless what is there is newer. ARGV as above, then time and origin. */
 export const STORE_IF_NEWEST = script(`${HELPERS}
-if newer_than(ARGV[7], ARGV[8]) then return 0 end
+if newer_than(ARGV[7], ARGV[8]) then return answer(0) end
 store(ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6])
-return 1
+return answer(1)
 `);
 
 /** Removes unless what is there is newer. ARGV: meta, its milliseconds, channel, message, time, origin. */
 export const REMOVE_IF_NEWEST = script(`${HELPERS}
-if newer_than(ARGV[5], ARGV[6]) then return 0 end
+if newer_than(ARGV[5], ARGV[6]) then return answer(0) end
 redis.call('DEL', KEYS[1])
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 redis.call('PUBLISH', ARGV[3], ARGV[4])
-return 1
+return answer(1)
 `);
 
 export const scripts: readonly Script[] = [READ, HAS, INSERT, STORE_IF_NEWEST, REMOVE_IF_NEWEST];

@@ -10,7 +10,7 @@ import type {
 import { newOrigin, type Stamp } from '../cache/stamp.js';
 import type { Argument, RedisConnection, RedisDriver, Reply } from './driver.js';
 import type { KeySpace } from './keys.js';
-import { formatMeta, hashOf, type Meta, parseMeta } from './meta.js';
+import { formatMeta, type Meta, parseMeta } from './meta.js';
 import { HAS, INSERT, READ, REMOVE_IF_NEWEST, type Script, STORE_IF_NEWEST, scripts } from './scripts.js';
 
 /** How a session hears of changes. */
@@ -25,6 +25,7 @@ export interface SessionOptions {
   readonly conflictWindow: number;
 }
 
+const NOTHING = Buffer.alloc(0);
 const unstamped: Stamp = { time: 0, origin: '' };
 /** Reads of a value that does not agree with its meta before it is given up. */
 const MOST_READS = 4;
@@ -41,6 +42,10 @@ export class Session implements RemoteSession {
   #listener: { close(): void } | undefined;
   #tracking = false;
   #closed = false;
+  /** Numbers calls, so that each knows its reply. */
+  #calls = 0;
+  /** Ends the session, and says so. */
+  #lose: (reason: unknown) => void = () => {};
 
   private constructor(options: SessionOptions, events: RemoteEvents) {
     this.#options = options;
@@ -66,6 +71,7 @@ export class Session implements RemoteSession {
       this.close();
       this.#events.lost(reason);
     };
+    this.#lose = lost;
     const { driver, invalidation } = this.#options;
     const invalidated = (name: Buffer | null): void => {
       if (this.#tracking) this.#invalidated(name);
@@ -118,8 +124,8 @@ export class Session implements RemoteSession {
     }
     // It may be the echo of our own write; or that of somebody else, since Redis tells once of several.
     this.#echoes.delete(key);
-    this.#connection.send(['GET', this.#keys.meta(key)]).then(
-      (meta) => {
+    this.#run(READ, key).then(
+      ([, , , meta]) => {
         if (!(meta instanceof Buffer) || meta.toString() !== echo) this.#events.changed(key);
       },
       () => this.#events.changed(key),
@@ -139,25 +145,26 @@ export class Session implements RemoteSession {
     const name = this.#keys.value(key);
     let before: Buffer | undefined;
     for (let reads = 0; reads < MOST_READS; reads++) {
-      const [value, left, text] = asReplies(await this.#run(READ, [name, this.#keys.meta(key)]));
+      const [, left, value, text] = await this.#run(READ, key);
       if (value === null || value === undefined) return undefined;
-      if (!(value instanceof Buffer) || typeof left !== 'number') throw new Error('Redis sent a reply of another kind');
-      const meta = text instanceof Buffer ? parseMeta(text.toString()) : undefined;
-      const agrees = meta !== undefined && meta.hash === hashOf(name, value);
+      if (!(value instanceof Buffer)) return this.#misunderstood();
+      const meta = text instanceof Buffer ? parseMeta(text.toString(), name, value) : undefined;
       // Nothing to compare with, or twice the same: somebody else has written it.
-      if (agrees || !(text instanceof Buffer) || before?.equals(value))
-        return entryOf(value, left, agrees ? meta : undefined);
+      if (meta !== undefined || !(text instanceof Buffer) || before?.equals(value))
+        return entryOf(value, Number(left), meta);
       before = value;
     }
-    throw new Error('values from Redis do not agree with what was stored: replies are damaged on their way');
+    return this.#misunderstood();
   }
 
   async has(key: string): Promise<boolean> {
-    return (await this.#run(HAS, [this.#keys.value(key), this.#keys.meta(key)])) === 1;
+    return (await this.#run(HAS, key))[1] === 1;
   }
 
   async ping(): Promise<void> {
-    await this.#connection.send(['PING']);
+    const call = `${++this.#calls}`;
+    const reply = await this.#connection.send(['PING', call]);
+    if (`${reply}` !== call) this.#misunderstood();
   }
 
   // ---- Writing ----
@@ -171,8 +178,7 @@ export class Session implements RemoteSession {
       return (await this.remove(key, stamp, mode)).applied ? stamp.time : undefined;
     }
     const left = remaining === Number.POSITIVE_INFINITY ? '' : `${Math.max(1, Math.ceil(remaining))}`;
-    const hash = hashOf(name, encoded.bytes);
-    const meta = formatMeta({ stamp, hash, form: encoded.text ? 's' : 'b', staleFor });
+    const meta = formatMeta({ stamp, form: encoded.text ? 's' : 'b', staleFor }, name, encoded.bytes);
     const metaLeft = `${Math.ceil(Math.max(this.#options.conflictWindow, staleFor > 0 ? remaining : 0))}`;
     const metaName = this.#keys.meta(key);
     const message = Buffer.concat([this.#id, name]);
@@ -193,7 +199,7 @@ export class Session implements RemoteSession {
 
   async remove(key: string, stamp: Stamp, mode: 'always' | 'if-newest'): Promise<RemoteRemoval> {
     const name = this.#keys.value(key);
-    const meta = formatMeta({ stamp, hash: '0', form: 'd', staleFor: 0 });
+    const meta = formatMeta({ stamp, form: 'd', staleFor: 0 }, name, NOTHING);
     const metaLeft = `${this.#options.conflictWindow}`;
     const message = Buffer.concat([this.#id, name]);
     if (mode === 'if-newest') {
@@ -210,38 +216,51 @@ export class Session implements RemoteSession {
       ['PUBLISH', this.#keys.channel, message],
     ]);
     if (!(value instanceof Buffer)) return { applied: true, previous: undefined };
-    const known = before instanceof Buffer ? parseMeta(before.toString()) : undefined;
-    const agrees = known !== undefined && known.hash === hashOf(name, value);
-    return { applied: true, previous: entryOf(value, Number(left), agrees ? known : undefined) };
+    const known = before instanceof Buffer ? parseMeta(before.toString(), name, value) : undefined;
+    return { applied: true, previous: entryOf(value, Number(left), known) };
   }
 
   /** Runs a script that writes, and knows its echo. */
   async #runAsOwn(script: Script, key: string, meta: string, args: readonly Argument[]): Promise<boolean> {
     if (this.#tracking) this.#echoes.set(key, meta);
-    const stored = (await this.#run(script, [this.#keys.value(key), this.#keys.meta(key)], args)) === 1;
+    const stored = (await this.#run(script, key, args))[1] === 1;
     if (!stored && this.#echoes.get(key) === meta) this.#echoes.delete(key);
     return stored;
   }
 
-  async #run(script: Script, names: readonly Buffer[], args: readonly Argument[] = []): Promise<Reply> {
-    const rest = [`${names.length}`, ...names, ...args];
-    try {
-      return await this.#connection.send(['EVALSHA', script.sha, ...rest]);
-    } catch (error) {
+  /** Runs a script; its reply, which is known to be that of this call. */
+  async #run(script: Script, key: string, args: readonly Argument[] = []): Promise<readonly Reply[]> {
+    const call = `${++this.#calls}`;
+    const rest = ['2', this.#keys.value(key), this.#keys.meta(key), ...args, call];
+    const { send } = this.#connection;
+    const reply = await send(['EVALSHA', script.sha, ...rest]).catch((error: unknown) => {
       // Somebody has emptied the server's scripts.
       if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
-      return this.#connection.send(['EVAL', script.text, ...rest]);
-    }
+      return send(['EVAL', script.text, ...rest]);
+    });
+    if (!Array.isArray(reply) || `${reply[0]}` !== `${call}:${reply[1]}`) return this.#misunderstood();
+    return reply as readonly Reply[];
+  }
+
+  /** A reply is damaged, or belongs to another call: none of this connection can be believed any more. */
+  #misunderstood(): never {
+    const error = new Error('Redis sent what is no reply to what it was asked: replies are damaged on their way');
+    this.#lose(error);
+    throw error;
   }
 
   async #transaction(commands: readonly (readonly Argument[])[]): Promise<readonly Reply[]> {
     const { send } = this.#connection;
+    const call = `${++this.#calls}`;
     // All sent before anything else can be; if one is refused, so is the whole, and its error is the one to know.
-    const replies = await Promise.all([send(['MULTI']), ...commands.map((command) => send(command)), send(['EXEC'])]);
-    const results = asReplies(replies.at(-1));
-    const failed = results.find((reply) => reply instanceof Error);
+    const all = [['MULTI'], ...commands, ['ECHO', call], ['EXEC']];
+    const results = (await Promise.all(all.map((command) => send(command)))).at(-1);
+    if (!Array.isArray(results) || results.length !== commands.length + 1 || `${results.at(-1)}` !== call) {
+      return this.#misunderstood();
+    }
+    const failed = (results as readonly Reply[]).find((reply) => reply instanceof Error);
     if (failed !== undefined) throw failed;
-    return results;
+    return results as readonly Reply[];
   }
 
   close(): void {
@@ -249,11 +268,6 @@ export class Session implements RemoteSession {
     this.#connection?.close();
     this.#listener?.close();
   }
-}
-
-function asReplies(reply: Reply): readonly Reply[] {
-  if (Array.isArray(reply)) return reply as readonly Reply[];
-  throw new Error('Redis sent a reply of another kind');
 }
 
 function entryOf(value: Buffer, left: number, meta: Meta | undefined): RemoteEntry {

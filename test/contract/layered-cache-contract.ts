@@ -90,10 +90,10 @@ export function layeredCacheContract(home: CacheHome): void {
     });
 
     it('deleteExpired takes away all that has expired', async () => {
-      await fresh({ defaultExpiry: 20 });
+      await fresh({ defaultExpiry: 200 });
       for (let i = 0; i < 20; i++) await cache.put(`key_${i}`, i, LayeredCache.DefaultExpiry);
       expect(cache.size).toBe(20);
-      await pass(30);
+      await pass(230);
       expect(await cache.deleteExpired()).toBe(20);
       expect(cache.size).toBe(0);
     });
@@ -183,12 +183,12 @@ export function layeredCacheContract(home: CacheHome): void {
 
   describe('expiry', () => {
     it('is that of the entry, of the cache, or none', async () => {
-      await fresh({ defaultExpiry: 60 });
+      await fresh({ defaultExpiry: 200 });
       await cache.put('default', 1);
       await cache.put('long', 1, 100_000);
       await cache.put('never', 1, LayeredCache.NoExpiry);
       expect(await cache.get('default')).toBe(1);
-      await pass(80);
+      await pass(230);
       expect([await cache.get('default'), await cache.has('default'), cache.peek('default')]).toEqual([
         undefined,
         false,
@@ -198,18 +198,18 @@ export function layeredCacheContract(home: CacheHome): void {
     });
 
     it('begins again with each put, and lets set in', async () => {
-      await cache.put('a', 1, 60);
+      await cache.put('a', 1, 200);
       await cache.put('a', 2, 100_000);
-      await cache.put('b', 1, 60);
-      await pass(80);
+      await cache.put('b', 1, 200);
+      await pass(230);
       expect(await cache.get('a')).toBe(2);
       expect(await cache.set('b', 2)).toBe(true);
       expect(await cache.get('b')).toBe(2);
     });
 
     it('is told once for each entry, whoever notices', async () => {
-      for (const key of ['a', 'b', 'c', 'd']) await cache.put(key, key.toUpperCase(), 40);
-      await pass(60);
+      for (const key of ['a', 'b', 'c', 'd']) await cache.put(key, key.toUpperCase(), 200);
+      await pass(230);
       await cache.get('a');
       await cache.get('a');
       await cache.put('b', 'new');
@@ -260,9 +260,9 @@ export function layeredCacheContract(home: CacheHome): void {
     it('serves stale while it loads again', async () => {
       let version = 0;
       const load = () => `v${++version}`;
-      const settings = { expiry: 50, staleFor: 100_000 };
+      const settings = { expiry: 200, staleFor: 100_000 };
       expect(await cache.getOrLoad('a', load, settings)).toBe('v1');
-      await pass(70);
+      await pass(230);
       expect(await cache.get('a')).toBeUndefined();
       expect(await cache.has('a')).toBe(false);
       const both = await Promise.all([cache.getOrLoad('a', load, settings), cache.getOrLoad('a', load, settings)]);
@@ -274,7 +274,7 @@ export function layeredCacheContract(home: CacheHome): void {
       }
       expect(cache.stats().staleServed).toBe(2);
       expect(gone).toEqual([]);
-      await pass(70);
+      await pass(230);
       expect(await cache.set('a', 'set')).toBe(true); // stale is as good as gone
     });
 
