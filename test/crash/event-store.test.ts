@@ -14,7 +14,7 @@ import { tempFile } from '../support/temp.js';
 import { EventStoreLog } from './event-store-log.js';
 
 const seed = Number(process.env['MMCB_SEED'] ?? Date.now() % 1_000_000);
-const kills = Number(process.env['MMCB_EVENT_KILLS'] || 35);
+const kills = Number(process.env['MMCB_EVENT_KILLS'] || 34);
 const program = fileURLToPath(new URL('./event-store-child.mjs', import.meta.url));
 const counts: string[] = [];
 afterAll(() => console.log(`kill -9 of event stores: ${counts.join('; ')}; seed ${seed}`));

@@ -12,8 +12,13 @@ describe("with durability 'commit'", () => {
   it('an event is shown once it is on the disk', async () => {
     const store = await EventStore.open(tempFile(), small);
     const seen = collect(store.subscribe(), 1);
+    const flush = store.buffer.flush.bind(store.buffer);
+    let goOn = (): void => {};
+    const held = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    store.buffer.flush = () => held.then(() => flush()); // a slow disk
     const storing = store.store({ ...anEvent('a'), id: 'x' });
-    await Promise.resolve();
     // It is stored, and decides about others already.
     await expectCode(() => store.store(anEvent('a'), { expectedVersion: 'none' }), 'MMCB_VERSION_CONFLICT');
     expect(store.stats()).toMatchObject({ latestVersion: 1, visibleVersion: 0 });
@@ -21,6 +26,7 @@ describe("with durability 'commit'", () => {
     expect(await store.aggregateVersion('a')).toBe(0);
     expect(await collect(store.load())).toEqual([]);
     await expectCode(() => store.get('x'), 'MMCB_EVENT_NOT_FOUND');
+    goOn();
     await storing;
     expect(await store.latestVersion()).toBe(1);
     expect(await store.aggregateVersion('a')).toBe(1);
