@@ -1,6 +1,7 @@
 /** mmcb/keyv: Keyv's own suite, and what it does not look at. */
 import keyvTestSuite, { keyvIteratorTests } from '@keyv/test-suite';
 import Keyv, { type KeyvStoreAdapter } from 'keyv';
+import { Keyv as Keyv6 } from 'keyv-6';
 import * as vitest from 'vitest';
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { json } from '../../src/index.js';
@@ -25,6 +26,37 @@ describe('the suite of Keyv', () => {
   const store = (): KeyvMmcb => storeAt(path);
   keyvTestSuite(vitest as never, Keyv as never, store as never);
   keyvIteratorTests(vitest as never, Keyv as never, store as never);
+});
+
+describe('Keyv 6', () => {
+  it('wraps it, with namespaces, expiry and iteration', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    const path = tempFile();
+    const [a, b] = ['a', 'ab'].map((namespace) => new Keyv6({ store: storeAt(path), namespace })) as [Keyv6, Keyv6];
+    await a.set('x', { n: 1 });
+    await a.set('short', 2, 1000);
+    await b.set('x', 3);
+    await a.setMany([
+      { key: 'y', value: 4 },
+      { key: 'z', value: 5, ttl: 1000 },
+    ]);
+    expect(await a.getMany(['x', 'short', 'y', 'z', 'none'])).toEqual([{ n: 1 }, 2, 4, 5, undefined]);
+    vi.setSystemTime(Date.now() + 1000);
+    expect(await a.getMany(['x', 'short', 'y', 'z'])).toEqual([{ n: 1 }, undefined, 4, undefined]);
+    expect([await a.has('y'), await a.has('short')]).toEqual([true, false]);
+    const seen = new Map();
+    for await (const [key, value] of a.iterator() as AsyncGenerator<[string, unknown]>) seen.set(key, value);
+    expect(seen).toEqual(
+      new Map<string, unknown>([
+        ['x', { n: 1 }],
+        ['y', 4],
+      ]),
+    );
+    expect(await a.deleteMany(['x', 'none'])).toEqual([false, false]); // whether all were there
+    await a.clear();
+    expect([await a.get('y'), await b.get('x')]).toEqual([undefined, 3]);
+    vi.useRealTimers();
+  });
 });
 
 describe('KeyvMmcb', () => {

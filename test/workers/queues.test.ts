@@ -290,9 +290,10 @@ describe('the end of a thread', () => {
     expect(queue.size).toBe(10);
   });
 
-  it('loses nothing and does nothing twice, however often the host goes', { timeout: 60_000 }, async () => {
+  const rounds = Number(process.env['MMCB_RUNS'] || 8);
+  const timeout = 30_000 + rounds * 2000;
+  it('loses nothing and does nothing twice, however often the host goes', { timeout }, async () => {
     const file = tempFile();
-    const rounds = Number(process.env['MMCB_RUNS'] || 8);
     const living: QueueThread[] = [];
     const all: QueueThread[] = [];
     let stored = 0;

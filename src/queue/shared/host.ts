@@ -42,7 +42,7 @@ export interface HostParts<V> {
 export class Host<V> {
   readonly #parts: HostParts<V>;
   readonly #guests = new Map<number, Connection<V>>();
-  /** Holders of items from the time of another host that have not knocked yet. */
+  /** Holders of items that are no guests: from the time of another host, or gone and what they held not yet given back. */
   readonly #absent: Set<number>;
   #timer: NodeJS.Timeout | undefined;
 
@@ -58,10 +58,16 @@ export class Host<V> {
   receive(message: Notice | Knock): void {
     const { ticket } = this.#parts;
     if (message.type !== 'knock' || message.host !== ticket) return;
+    const { core } = this.#parts;
     this.#guests.get(message.ticket)?.close();
-    this.#guests.set(message.ticket, new Connection(this.#parts, message));
+    const connection = new Connection(this.#parts, message, () => this.#lose(message.ticket));
+    this.#guests.set(message.ticket, connection);
     this.#absent.delete(message.ticket);
-    this.#parts.core.reclaim(message.ticket, message.held);
+    try {
+      core.reclaim(message.ticket, message.held);
+    } catch {
+      // The file cannot be written now: what never reached the guest comes back when the guest goes.
+    }
     this.#watch();
   }
 
@@ -86,37 +92,38 @@ export class Host<V> {
   }
 
   #look(): void {
-    const { native, core } = this.#parts;
-    const isGone = (ticket: number): boolean => !native.ticketIsValid(ticket);
-    for (const [ticket, guest] of this.#guests) {
-      if (!isGone(ticket)) continue;
-      guest.close();
-      this.#guests.delete(ticket);
-      core.reclaim(ticket);
-    }
-    for (const ticket of this.#absent) {
-      if (!isGone(ticket)) continue;
-      this.#absent.delete(ticket);
-      core.reclaim(ticket);
+    const { native } = this.#parts;
+    for (const ticket of [...this.#guests.keys(), ...this.#absent]) {
+      if (!native.ticketIsValid(ticket)) this.#lose(ticket);
     }
     if (this.#guests.size > 0 || this.#absent.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
+
+  /** Somebody is gone: what they held comes back, at the next look where the file cannot be written now. */
+  #lose(ticket: number): void {
+    this.#guests.get(ticket)?.close();
+    this.#guests.delete(ticket);
+    try {
+      this.#parts.core.reclaim(ticket);
+      this.#absent.delete(ticket);
+    } catch {
+      this.#absent.add(ticket);
+    }
+  }
 }
 
 /** One guest, as its host sees it. */
 class Connection<V> {
-  readonly #core: QueueCore<V>;
   readonly #service: Service<V>;
-  readonly #ticket: number;
+  readonly #onLeave: () => void;
   readonly #words: Int32Array;
   readonly #channel: Channel<GuestMessage, HostMessage>;
   readonly #wants = new Map<number, AbortController>();
 
-  constructor({ core, identity, ticket }: HostParts<V>, knock: Knock) {
-    this.#core = core;
-    this.#ticket = knock.ticket;
+  constructor({ core, identity, ticket }: HostParts<V>, knock: Knock, onLeave: () => void) {
+    this.#onLeave = onLeave;
     this.#service = new Service(core, knock.ticket);
     this.#words = new Int32Array(knock.words);
     this.#channel = new Channel(guestChannel(identity, knock.ticket), (message) => this.#receive(message));
@@ -147,8 +154,7 @@ class Connection<V> {
         this.#wants.get(message.id)?.abort();
         break;
       case 'leave':
-        this.close();
-        this.#core.reclaim(this.#ticket);
+        this.#onLeave();
         break;
     }
   }

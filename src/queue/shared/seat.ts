@@ -36,6 +36,7 @@ export class Seat<V> implements LoopSource<V> {
   #host: Host<V> | undefined;
   #guest: Guest<V> | undefined;
   #waiting = 0;
+  #left = false;
 
   /** Takes a place: that of the host, if it is free. Rejects with MMCB_LOCKED where this thread has one already. */
   static async take<V>(buffer: CompactableBuffer, options: SeatOptions): Promise<Seat<V>> {
@@ -123,7 +124,7 @@ export class Seat<V> implements LoopSource<V> {
 
   /** Leaves it to others. Ends all waiting. */
   leave(): void {
-    if (!this.isOpen || this.#left) return;
+    if (this.#left) return;
     this.#left = true;
     this.#guest?.close();
     this.side?.close();
@@ -135,6 +136,4 @@ export class Seat<V> implements LoopSource<V> {
     this.#channel?.close();
     if (this.#identity !== undefined) runtime().queues.delete(this.#identity);
   }
-
-  #left = false;
 }
