@@ -287,6 +287,33 @@ TEST_CASE("memory for a batch is had before it begins, and what is loaded keeps 
   }
 }
 
+// Right after loading there is next to no node to spare.
+TEST_CASE("memory for copies beside a snapshot of an ordered index is had before the changes") {
+  for (const uint64_t changes : {1u, 10u, 3'000u}) {
+    Fixture f;
+    std::mt19937_64 random(changes);
+    std::vector<uint64_t> offsets;
+    for (uint64_t i = 0; i < 40'000; i++) {
+      const std::string key = key_of(1, i, random);
+      offsets.push_back(f.keys.add(key));
+      f.model[key] = offsets.back();
+    }
+    REQUIRE(f.index.build(offsets).ok());
+    const Model before = f.model;
+    REQUIRE(f.index.reserve_snapshot().ok());
+    const OrderedIndex::Snapshot snapshot = f.index.open_snapshot();
+    REQUIRE(f.index.reserve(0, changes).ok());
+    for (uint64_t i = 0; i < changes; i++) {
+      const std::string key = key_of(1, i * 7'919 % 40'000, random);
+      REQUIRE(f.index.erase(key_bytes(key), f.model.at(key)));
+      f.model.erase(key);
+    }
+    f.check();
+    f.check(&snapshot, before);
+    f.index.close_snapshot(snapshot);
+  }
+}
+
 TEST_CASE("snapshots of an ordered index keep what they had, and give their nodes back") {
   const uint64_t seed = seed_from_environment() + std::random_device{}();
   CAPTURE(seed);
