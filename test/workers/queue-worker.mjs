@@ -25,12 +25,20 @@ const codec = {
 };
 let queue;
 const leases = [];
+/** Milliseconds that the next look at the clock takes. */
+let slow = 0;
+const clock = () => {
+  const ms = slow;
+  slow = 0;
+  if (ms > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+  return Date.now();
+};
 const loops = [];
 const plain = ({ key, value, updates }) => ({ key, value, updates });
 
 const calls = {
   async open() {
-    queue = await DelayQueue.open(file, { codec, ...options, merge: merges[options.merge] });
+    queue = await DelayQueue.open(file, { codec, clock, ...options, merge: merges[options.merge] });
   },
   store: (item) => queue.store(item),
   /** One item for each number from `first`. */
@@ -93,6 +101,9 @@ const calls = {
   block(ms) {
     parentPort.postMessage({ blocked: true });
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+  },
+  slow(ms) {
+    slow = ms;
   },
   close: () => queue.close(),
   leave: () => process.exit(0),

@@ -182,6 +182,33 @@ describe('a DelayQueue in several threads', () => {
     expect(again.retrieve(5)).toMatchObject([{ key: 'a' }]);
   });
 
+  it('says so where it is not known whether a call is done, and loses nothing that it handed out', async () => {
+    const file = tempFile();
+    const host = await QueueThread.open(file);
+    const queue = await open(file, { delay: 0, answerTimeout: 100 });
+    queue.store({ key: 'a', value: 1 });
+    for (const call of [() => queue.retrieve(1), () => queue.lease(1, { timeout: 100_000 })]) {
+      await host.ask('slow', 400); // in the middle of the call
+      const error = await expectCode(call, 'MMCB_NO_ANSWER');
+      expect(error.message).toContain('not known');
+      await eventually(async () => expect(await host.ask('stats')).toMatchObject({ waiting: 1, inFlight: 0 }));
+    }
+    expect(await host.ask('stats')).toMatchObject({ leased: 2, returned: 2 });
+    expect(queue.retrieve(1)).toMatchObject([{ key: 'a' }]);
+  });
+
+  it('stops waiting for a host at a signal', async () => {
+    const file = tempFile();
+    const host = await QueueThread.open(file);
+    await host.block(1000);
+    const controller = new AbortController();
+    const opening = open(file, { delay: 0, signal: controller.signal });
+    setImmediate(() => controller.abort(new Error('enough')));
+    await expect(opening).rejects.toThrow('enough');
+    const queue = await open(file); // nothing is left of it
+    expect(queue.size).toBe(0);
+  });
+
   it('is refused to another process, and to a second opening in the same thread', async () => {
     const file = tempFile();
     const queue = await open(file);

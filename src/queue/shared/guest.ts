@@ -7,11 +7,10 @@
  *   them, and gives everything else back that it finds held for this thread.
  * - Whatever an old host has sent is received before a new one is told what is held.
  */
-import { type CompactableBuffer, storeOf } from '../../buffer/compactable-buffer.js';
+import { storeOf } from '../../buffer/compactable-buffer.js';
 import { claim, unclaim } from '../../buffer/thread-claim.js';
 import { MmcbError } from '../../errors.js';
 import type { Store } from '../../internal/lifecycle.js';
-import type { ItemValues } from '../item-values.js';
 import type { HeldItem, QueueEntry } from '../lease.js';
 import type { QueueItem } from '../options.js';
 import type { QueueCore } from '../queue-core.js';
@@ -19,36 +18,11 @@ import type { QueueSide } from '../queue-side.js';
 import type { LeaseToken, QueueCounts } from '../queue-state.js';
 import { Channel } from './channels.js';
 import { unpackError } from './errors.js';
+import { bufferOf, type GuestParts, type Want } from './guest-parts.js';
 import { WATCH_INTERVAL } from './host.js';
-import { GONE, Line } from './line.js';
-import { type Calls, type GuestMessage, guestChannel, type HostMessage, type Knock, type Notice } from './protocol.js';
+import { type Answer, GONE, Line } from './line.js';
+import { type Calls, type GuestMessage, guestChannel, type HostMessage, type Notice } from './protocol.js';
 import { Service } from './service.js';
-
-export interface GuestParts<V> {
-  readonly buffer: CompactableBuffer;
-  readonly identity: string;
-  /** Of this thread. */
-  readonly ticket: number;
-  /** The channel of the file. */
-  readonly channel: Channel<Notice | Knock, Notice | Knock>;
-  readonly values: ItemValues<V>;
-  /** Milliseconds to wait for an answer. */
-  readonly answerTimeout: number;
-  /** Makes this thread the host, once it has claimed the file. */
-  promote(): QueueCore<V>;
-}
-
-/** Somebody here who waits for an item. */
-interface Want {
-  readonly id: number;
-  done: readonly LeaseToken[];
-  /** The host that has been told. */
-  host: number;
-  resolve(item: HeldItem<Uint8Array> | undefined): void;
-  reject(error: unknown): void;
-  /** Tells the host that it is not wanted any more. */
-  cancel(): void;
-}
 
 export class Guest<V> implements QueueSide<V> {
   readonly #parts: GuestParts<V>;
@@ -119,8 +93,13 @@ export class Guest<V> implements QueueSide<V> {
       }
     }
     const tokens = items.map(({ token }) => token);
-    if (tokens.length > 0) this.#ask('retrieved', tokens.slice(0, entries.length), tokens.slice(entries.length));
-    for (const token of tokens) this.#settled(token);
+    try {
+      if (tokens.length > 0) this.#ask('retrieved', tokens.slice(0, entries.length), tokens.slice(entries.length));
+      for (const token of tokens) this.#settled(token);
+    } catch (error) {
+      this.#decline(tokens);
+      throw error;
+    }
     if (failure !== undefined && entries.length === 0) throw failure.error;
     return entries;
   }
@@ -132,7 +111,7 @@ export class Guest<V> implements QueueSide<V> {
       try {
         leases.push(this.#decoded(item));
       } catch (error) {
-        for (const { token } of items.slice(i)) this.#ask('giveBack', token, undefined);
+        this.#decline(items.slice(i).map(({ token }) => token));
         if (i === 0) throw error;
         break;
       }
@@ -205,7 +184,7 @@ export class Guest<V> implements QueueSide<V> {
     try {
       return this.#decoded(item);
     } catch (error) {
-      this.giveBack(item.token, undefined);
+      this.#decline([item.token]);
       throw error;
     }
   }
@@ -259,7 +238,7 @@ export class Guest<V> implements QueueSide<V> {
     service.next(want.done, controller.signal).then(
       (item) => {
         if (this.#wants.has(want.id)) want.resolve(item);
-        else if (item !== undefined) this.#decline(item.token);
+        else if (item !== undefined) this.#decline([item.token]);
       },
       (error: unknown) => want.reject(error),
     );
@@ -322,7 +301,7 @@ export class Guest<V> implements QueueSide<V> {
         for (const want of this.#wants.values()) this.#tell(want);
         break;
       case 'answer':
-        this.#line.receive(message);
+        if (!this.#line.receive(message)) this.#missed(message);
         break;
       case 'done': {
         const want = this.#wants.get(message.id);
@@ -338,20 +317,25 @@ export class Guest<V> implements QueueSide<V> {
 
   #arrived({ id, item, error }: Extract<HostMessage, { type: 'item' }>): void {
     const want = this.#wants.get(id);
-    if (item !== undefined) this.#held.set(item.token.address, item.token);
     if (item === undefined) want?.reject(unpackError(error));
-    else if (want !== undefined) want.resolve(item);
-    else setImmediate(() => this.#decline(item.token)); // not from within another question to the host
+    else if (want === undefined) this.#decline([item.token]);
+    else {
+      this.#held.set(item.token.address, item.token);
+      want.resolve(item);
+    }
   }
 
-  /** Gives back what came too late. */
-  #decline(token: LeaseToken): void {
-    if (this.#closed) return;
-    try {
-      this.giveBack(token, undefined);
-    } catch {
-      this.#settled(token); // the next host gives it back, which is not told of it
-    }
+  /** An answer that came too late for whoever had asked. */
+  #missed({ call, result }: Answer): void {
+    if (result === undefined || (call !== 'hold' && call !== 'lease')) return;
+    this.#decline((result as HeldItem<Uint8Array>[]).map(({ token }) => token));
+  }
+
+  /** Gives back what nobody here has. It needs no answer: a host that does not get this finds them held for nobody. */
+  #decline(tokens: readonly LeaseToken[]): void {
+    for (const token of tokens) this.#settled(token);
+    if (this.#service === undefined) this.#channel.send({ type: 'return', tokens });
+    else this.#service.takeBack(tokens);
   }
 
   #settled(token: LeaseToken): void {
@@ -384,14 +368,11 @@ export class Guest<V> implements QueueSide<V> {
     this.#channel.close();
     this.#watch(false);
     this.#core?.close();
+    this.#ready?.resolve();
     for (const want of [...this.#wants.values()]) want.resolve(undefined);
   }
 
   #decoded({ token, value, updates }: HeldItem<Uint8Array>): HeldItem<V> {
     return { token, value: this.#parts.values.decode(bufferOf(value)), updates };
   }
-}
-
-function bufferOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

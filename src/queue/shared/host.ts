@@ -153,6 +153,9 @@ class Connection<V> {
       case 'unwant':
         this.#wants.get(message.id)?.abort();
         break;
+      case 'return':
+        this.#service.takeBack(message.tokens);
+        break;
       case 'leave':
         this.#onLeave();
         break;
@@ -170,9 +173,9 @@ class Connection<V> {
     if (taken !== (word | RequestState.ASKED)) return; // the guest has given up
     try {
       const result = (this.#service[call] as (...values: readonly unknown[]) => unknown)(...args);
-      this.#channel.send({ type: 'answer', id, result });
+      this.#channel.send({ type: 'answer', id, call, result });
     } catch (error) {
-      this.#channel.send({ type: 'answer', id, error: packError(error) });
+      this.#channel.send({ type: 'answer', id, call, error: packError(error) });
     }
     Atomics.store(this.#words, Word.REQUEST, word | RequestState.ANSWERED);
     Atomics.notify(this.#words, Word.REQUEST);

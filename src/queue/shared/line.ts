@@ -6,7 +6,15 @@ import { describe, MmcbError } from '../../errors.js';
 import type { NativeBinding } from '../../internal/native.js';
 import type { Channel } from './channels.js';
 import { hostsHere } from './host.js';
-import { type GuestMessage, type HostMessage, MOST_REQUESTS, RequestState, WORDS, Word } from './protocol.js';
+import {
+  type CallName,
+  type GuestMessage,
+  type HostMessage,
+  MOST_REQUESTS,
+  RequestState,
+  WORDS,
+  Word,
+} from './protocol.js';
 
 /** What a question ends with when the host is not there any more, and has not done what was asked. */
 export const GONE = Symbol('gone');
@@ -24,6 +32,8 @@ export class Line {
   readonly #native: NativeBinding;
   readonly #channel: Channel<HostMessage, GuestMessage>;
   #request = 0;
+  /** The number of the request that is waited for, or 0. */
+  #awaited = 0;
   #answer: Answer | undefined;
 
   constructor(native: NativeBinding, channel: Channel<HostMessage, GuestMessage>) {
@@ -31,9 +41,11 @@ export class Line {
     this.#channel = channel;
   }
 
-  /** Takes an answer that has come over the channel. */
-  receive(answer: Answer): void {
-    if (answer.id === this.#request) this.#answer = answer;
+  /** Takes an answer that has come over the channel; false if nobody waits for it any more. */
+  receive(answer: Answer): boolean {
+    if (answer.id !== this.#awaited) return false;
+    this.#answer = answer;
+    return true;
   }
 
   get welcomes(): number {
@@ -51,14 +63,17 @@ export class Line {
   }
 
   /** Asks, and sleeps until there is an answer. Throws MMCB_NO_ANSWER. */
-  ask(
-    call: Extract<GuestMessage, { type: 'request' }>['call'],
-    args: readonly unknown[],
-    host: number,
-    until: number,
-  ): Answer | typeof GONE {
-    this.#request = (this.#request + 1) % MOST_REQUESTS;
-    const id = this.#request;
+  ask(call: CallName, args: readonly unknown[], host: number, until: number): Answer | typeof GONE {
+    this.#request = (this.#request % (MOST_REQUESTS - 1)) + 1;
+    this.#awaited = this.#request;
+    try {
+      return this.#wait(this.#request, call, args, host, until);
+    } finally {
+      this.#awaited = 0;
+    }
+  }
+
+  #wait(id: number, call: CallName, args: readonly unknown[], host: number, until: number): Answer | typeof GONE {
     const word = id << 2;
     this.#answer = undefined;
     Atomics.store(this.#words, Word.REQUEST, word | RequestState.ASKED);

@@ -71,12 +71,20 @@ export type GuestMessage =
   /** Acknowledges, then waits for one more item. */
   | { readonly type: 'want'; readonly id: number; readonly done: readonly LeaseToken[] }
   | { readonly type: 'unwant'; readonly id: number }
+  /** Gives back what came too late. */
+  | { readonly type: 'return'; readonly tokens: readonly LeaseToken[] }
   | { readonly type: 'leave' };
 
 /** From host to guest. An `error` is packed (errors.ts). */
 export type HostMessage =
   | { readonly type: 'welcome'; readonly host: number }
-  | { readonly type: 'answer'; readonly id: number; readonly result?: unknown; readonly error?: unknown }
+  | {
+      readonly type: 'answer';
+      readonly id: number;
+      readonly call: CallName;
+      readonly result?: unknown;
+      readonly error?: unknown;
+    }
   /** What a want had to acknowledge has been. */
   | { readonly type: 'done'; readonly id: number }
   | { readonly type: 'item'; readonly id: number; readonly item?: HeldItem<Uint8Array>; readonly error?: unknown };

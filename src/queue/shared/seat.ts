@@ -6,7 +6,7 @@ import { type CompactableBuffer, storeOf } from '../../buffer/compactable-buffer
 import { claim, identityOf, lockedByThread, unclaim } from '../../buffer/thread-claim.js';
 import type { Codec } from '../../codec/codec.js';
 import { msgpack } from '../../codec/msgpack.js';
-import type { Store } from '../../internal/lifecycle.js';
+import { orAbort, type Store } from '../../internal/lifecycle.js';
 import { runtime } from '../../internal/load-binding.js';
 import type { LoopSource } from '../consumers.js';
 import { ItemValues } from '../item-values.js';
@@ -21,6 +21,8 @@ import { fileChannel, type Knock, type Notice } from './protocol.js';
 
 export interface SeatOptions extends CoreOptions {
   readonly answerTimeout: number;
+  /** Ends the waiting for another thread's answer at the beginning. */
+  readonly signal: AbortSignal | undefined;
 }
 
 export class Seat<V> implements LoopSource<V> {
@@ -43,7 +45,7 @@ export class Seat<V> implements LoopSource<V> {
     const seat = new Seat<V>(buffer, options);
     try {
       seat.#sit();
-      await seat.#guest?.ready();
+      if (seat.#guest !== undefined) await orAbort(seat.#guest.ready(), options.signal);
       return seat;
     } catch (error) {
       seat.leave();

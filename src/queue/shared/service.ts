@@ -47,6 +47,17 @@ export class Service<V> implements Calls {
     return this.#core.giveBack(token, delay);
   }
 
+  /** Gives back, as far as that can be done now: where the file cannot be written they stay held until the guest goes. */
+  takeBack(tokens: readonly LeaseToken[]): void {
+    for (const token of tokens) {
+      try {
+        this.#core.giveBack(token, undefined);
+      } catch {
+        return;
+      }
+    }
+  }
+
   has(key: string): boolean {
     return this.#core.has(key);
   }
