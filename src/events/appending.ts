@@ -15,7 +15,7 @@ import type { EventFile } from './event-file.js';
 import { NONE } from './event-index.js';
 import type { Following } from './following.js';
 import type { Payloads } from './payload.js';
-import { RecordView, stamp, writeRecord } from './record.js';
+import { aggregateVersionOf, RecordView, stamp, writeRecord } from './record.js';
 import type { Telling } from './telling.js';
 
 /** What must be true for events to be stored. */
@@ -187,8 +187,16 @@ export class Appending {
     const records = fresh.map(({ record }) => record);
     if (!this.#file.append(first, records)) return false;
     for (const [i, draft] of fresh.entries()) {
+      const { aggregateId, type } = draft.event;
       draft.version = first + i;
-      this.#following.stored(draft.version, this.#view.read(draft.record));
+      const aggregateVersion = aggregateVersionOf(draft.record);
+      this.#following.stored(draft.version, {
+        aggregateId,
+        type,
+        idHash: draft.hash,
+        aggregateVersion,
+        isCollected: false,
+      });
     }
     this.stats.stored += fresh.length;
     this.#telling.tell('stored', { first, count: fresh.length });

@@ -6,6 +6,7 @@
  * still known. All that belongs together is removed in one batch, which begins an era: threads that did not know of it find
  * out before they append.
  */
+import { MmcbError } from '../errors.js';
 import type { Version } from './event.js';
 import { type Change, type EventFile, isDamage } from './event-file.js';
 import { type EventIndex, NONE } from './event-index.js';
@@ -73,6 +74,7 @@ export class Collecting {
   ): Promise<{ collected: number; heldBy: string | undefined }> {
     const turns = new Turns();
     let collected = 0;
+    let hasCompacted = false;
     for (;;) {
       await this.#following.refresh(() => turns.takeIfDue());
       signal?.throwIfAborted();
@@ -81,6 +83,11 @@ export class Collecting {
       let isWhole = false;
       try {
         isWhole = await this.#go(pass, policy, bounds, signal, progress);
+      } catch (error) {
+        // Removing takes a little space, too; where there is none, compaction may make some.
+        if (hasCompacted || !isFull(error)) throw error;
+        hasCompacted = true;
+        await this.#file.buffer.compact({ signal });
       } finally {
         collected += pass.collected;
         if (pass.fates.size > 0) {
@@ -88,7 +95,7 @@ export class Collecting {
         }
       }
       if (isWhole) return { collected, heldBy: this.#isHeld(policy, bounds) ? bounds.heldBy : undefined };
-      // Another thread has begun an era: there may be other snapshots now.
+      // Another thread has begun an era: there may be other snapshots now. Or there was no space, and now there may be.
     }
   }
 
@@ -217,4 +224,8 @@ class Pass {
       throw error;
     }
   }
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof MmcbError && (error.code === 'MMCB_NO_SPACE' || error.code === 'MMCB_FULL');
 }

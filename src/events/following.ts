@@ -4,7 +4,7 @@
  */
 import type { Version } from './event.js';
 import { type EventFile, isDamage } from './event-file.js';
-import { EventIndex } from './event-index.js';
+import { type EventHead, EventIndex } from './event-index.js';
 import type { RecordView } from './record.js';
 import { type OnDamage, PAGE, RecordPage } from './record-page.js';
 
@@ -101,8 +101,8 @@ export class Following {
   }
 
   /** An event that this thread has stored. */
-  stored(version: Version, record: RecordView): void {
-    this.index.add(version, record);
+  stored(version: Version, head: EventHead): void {
+    this.index.add(version, head);
     this.#complete = version;
   }
 

@@ -87,6 +87,11 @@ export function stamp(record: Buffer, timestamp: number, aggregateVersion: numbe
   record.writeUInt32LE(aggregateVersion, 16);
 }
 
+/** As which of its aggregate an event was stamped. */
+export function aggregateVersionOf(record: Buffer): number {
+  return record.readUInt32LE(16);
+}
+
 /** A look at a record, used again for the next one: `read` says where it lies. */
 export class RecordView {
   bytes: Buffer = Buffer.alloc(0);

@@ -55,7 +55,7 @@ class Run {
 
   event(): DomainEvent {
     const { random } = this;
-    const size = random.chance(0.05) ? random.int(0, 80_000) : random.int(0, 100);
+    const size = random.chance(0.02) ? random.int(0, 80_000) : random.int(0, 100);
     return {
       id: `id ${this.#id++}`,
       type: random.pick(types),
@@ -280,7 +280,7 @@ describe('random calls on an event store', () => {
     await withSeeds(seeds, async (random) => {
       const run = new Run(random, name === ':memory:' ? name : tempFile('model'), options, stores);
       await run.open();
-      for (let i = random.int(20, 100); i > 0; i--) await run.step();
+      for (let i = random.int(20, 70); i > 0; i--) await run.step();
       await run.end();
       calls += run.calls;
       runs += 1;

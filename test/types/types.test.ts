@@ -9,7 +9,10 @@ import {
   type Codec,
   CompactableBuffer,
   compressed,
+  type DomainEvent,
   type EntryHeader,
+  EventStore,
+  type EventStoreLike,
   IntMap,
   json,
   LayeredCache,
@@ -187,5 +190,30 @@ describe('types', () => {
     expectTypeOf<'MMCB_NOT_FOUND'>().toMatchTypeOf<MmcbErrorCode>();
     // @ts-expect-error there is no such code
     compiled(() => new MmcbError('MMCB_NONE'));
+  });
+});
+
+describe('event stores', () => {
+  type Opened = DomainEvent<'Opened', { owner: string }>;
+  type Deposited = DomainEvent<'Deposited', { amount: number }, { by: string }>;
+
+  it('know their events', async () => {
+    const store = await EventStore.open<Opened | Deposited>(':memory:');
+    const opened: Opened = { id: '1', type: 'Opened', aggregateId: 'a', data: { owner: 'Ada' } };
+    expectTypeOf(await store.store(opened, { expectedVersion: 'none' })).toEqualTypeOf<number>();
+    // @ts-expect-error: no such event
+    store.store({ ...opened, id: '2', type: 'Closed' }).catch(() => {});
+    // @ts-expect-error: no such type
+    store.load({ types: ['Closed'] });
+    for await (const { event, version, aggregateVersion, timestamp } of store.load({ types: ['Deposited'] })) {
+      expectTypeOf(event).toEqualTypeOf<Opened | Deposited>();
+      if (event.type === 'Deposited') expectTypeOf(event.data.amount).toEqualTypeOf<number>();
+      expectTypeOf([version, aggregateVersion, timestamp]).toEqualTypeOf<number[]>();
+    }
+    expectTypeOf(await store.loadSnapshot<{ balance: number }>('a')).toEqualTypeOf<
+      { readonly state: { balance: number }; readonly version: number; readonly timestamp: number } | undefined
+    >();
+    expectTypeOf(store).toExtend<EventStoreLike<Opened | Deposited>>();
+    await store.close();
   });
 });
