@@ -10,15 +10,15 @@ import { orAbort } from '../internal/lifecycle.js';
 import { checkPath, readOptions, show } from '../internal/options.js';
 import { badStringKey } from '../map/keys.js';
 import { type FullClock, timeOf } from '../queue/clock.js';
-import { Entry, monotonic, OWN_WRITE, SUSPECT } from './entry.js';
+import type { Entry } from './entry.js';
 import { CacheTeller, type DeleteReason } from './events.js';
-import { checkExpiry, DEFAULT_EXPIRY, Deadlines, NO_EXPIRY } from './expiry.js';
+import { DEFAULT_EXPIRY, Deadlines, NO_EXPIRY } from './expiry.js';
 import { FileLayer } from './file-layer.js';
 import { type CacheRecovery, openCacheFile } from './file-opening.js';
-import { type Flight, Flights } from './flights.js';
+import { Flights } from './flights.js';
 import { Janitor, sweepInSteps } from './janitor.js';
 import { LoadClaims } from './load-claims.js';
-import { type Loader, type LoadSettings, Loads } from './loads.js';
+import { type Loader, Loads, type LoadTarget } from './loads.js';
 import { type DeleteListener, LocalLayers } from './local-layers.js';
 import {
   type GetOrLoadOptions,
@@ -28,10 +28,11 @@ import {
   type Settings,
 } from './options.js';
 import { Outbox } from './outbox.js';
-import { type NewValue, RemoteSide } from './remote-side.js';
+import { RemoteSide } from './remote-side.js';
 import { Siblings } from './siblings.js';
 import { StampClock } from './stamp.js';
 import type { CacheStats } from './stats.js';
+import { Writing } from './writing.js';
 
 const internal = Symbol('internal');
 const NONE: ReadonlyMap<string, Entry> = new Map();
@@ -63,14 +64,12 @@ export class LayeredCache<V = unknown> {
   readonly #remote: RemoteSide | undefined;
   readonly #loads: Loads;
   readonly #flights = new Flights();
-  readonly #deadlines: Deadlines;
+  readonly #writing: Writing;
   readonly #janitor: Janitor;
   readonly #teller: CacheTeller;
   readonly #stamps: StampClock;
   readonly #clock: FullClock;
-  readonly #counters = { hits: 0, misses: 0, writes: 0, deletes: 0, staleServed: 0 };
-  /** Whether values have to be encoded to be stored. */
-  readonly #encodes: boolean;
+  readonly #counters = { hits: 0, misses: 0, deletes: 0, staleServed: 0 };
   #closing: Promise<void> | undefined;
   /** What is in memory, where reads begin; nothing once the cache is closing. */
   #entries: ReadonlyMap<string, Entry>;
@@ -108,13 +107,10 @@ export class LayeredCache<V = unknown> {
     this.#clock = clock;
     this.#teller = new CacheTeller(settings.name);
     this.#stamps = new StampClock(now);
-    this.#deadlines = new Deadlines(settings.defaultExpiry, settings.jitter);
     this.#local = new LocalLayers(settings.memory, settings.coding, this.#teller, now);
     this.#entries = this.#local.memory.entries;
     this.recovery = opened?.recovery;
     const claims = this.#openFile(opened);
-    this.#encodes =
-      opened !== undefined || redis !== undefined || settings.memory.maxBytes !== Number.POSITIVE_INFINITY;
     this.#remote =
       redis &&
       new RemoteSide({
@@ -128,11 +124,23 @@ export class LayeredCache<V = unknown> {
         teller: this.#teller,
         now,
       });
-    const target = {
-      findTrusted: (key: string) => this.#findTrusted(key),
-      isFresh: (entry: Entry) => this.#isFresh(entry),
-      storeLoaded: (key: string, value: unknown, flight: Flight, load: LoadSettings) =>
-        this.#storeLoaded(key, value as V | undefined, flight, load),
+    this.#writing = new Writing({
+      local: this.#local,
+      remote: this.#remote,
+      flights: this.#flights,
+      stamps: this.#stamps,
+      deadlines: new Deadlines(settings.defaultExpiry, settings.jitter),
+      clock,
+      coding: settings.coding,
+      teller: this.#teller,
+      encodes: opened !== undefined || redis !== undefined || settings.memory.maxBytes !== Number.POSITIVE_INFINITY,
+    });
+    const target: LoadTarget = {
+      findTrusted: (key) => this.#findTrusted(key),
+      isFresh: (entry) => this.#isFresh(entry),
+      storeLoaded: async (key, value, flight, load) => {
+        if (this.#closing === undefined) await this.#writing.writeLoaded(key, value, flight, load);
+      },
     };
     this.#loads = new Loads(target, this.#flights, claims, this.#teller);
     this.#janitor = new Janitor(clock, settings.cleanupInterval, () => void this.#clean());
@@ -316,24 +324,13 @@ export class LayeredCache<V = unknown> {
    */
   async set(key: string, value: V, expiry: number = DEFAULT_EXPIRY): Promise<boolean> {
     this.#check(key);
-    const written = this.#written(key, value, expiry, 0);
-    if (this.#remote !== undefined) {
-      const done = await this.#remote.write(key, written, true);
-      if (done) this.#wrote(key);
-      return done;
-    }
-    return this.#storeLocally(key, written, true);
+    return this.#writing.write(key, value, expiry, true);
   }
 
   /** Stores a value, in place of what there was. `expiry`: milliseconds, `DefaultExpiry` or `NoExpiry`. */
   async put(key: string, value: V, expiry: number = DEFAULT_EXPIRY): Promise<void> {
     this.#check(key);
-    const written = this.#written(key, value, expiry, 0);
-    if (this.#remote === undefined) this.#storeLocally(key, written, false);
-    else {
-      await this.#remote.write(key, written, false);
-      this.#wrote(key);
-    }
+    await this.#writing.write(key, value, expiry, false);
   }
 
   /** Removes a key from all layers; false if there was nothing. */
@@ -343,65 +340,6 @@ export class LayeredCache<V = unknown> {
     const existed = this.#remote === undefined ? this.#local.remove(key, 'delete') : await this.#remote.remove(key);
     if (existed) this.#counters.deletes += 1;
     return existed;
-  }
-
-  /** A value as it is stored; encoded, where that is needed. Throws MMCB_CODEC. */
-  #written(key: string, value: V, expiry: number, staleFor: number): NewValue {
-    if (value === undefined) throw new TypeError('value must not be undefined: that stands for none; use delete()');
-    checkExpiry(expiry, 'expiry');
-    const expires = this.#deadlines.of(expiry, this.#now());
-    const encoded = this.#encodes ? this.#settings.coding.encode(key, value) : undefined;
-    return { value, encoded, expires, staleUntil: expires + staleFor };
-  }
-
-  #storeLocally(key: string, written: NewValue, ifAbsent: boolean, own?: Flight): boolean {
-    const { value, encoded, expires, staleUntil } = written;
-    const { time, origin } = this.#stamps.next();
-    const bytes = encoded?.bytes.length ?? 0;
-    const { memory, file } = this.#local;
-    if (!memory.fits(bytes) && file?.fits(bytes) !== true) {
-      throw new MmcbError(
-        'MMCB_TOO_LARGE',
-        `the value of ${show(key)} takes ${bytes} bytes, more than any layer may hold`,
-      );
-    }
-    const entry = new Entry(value, expires, staleUntil, bytes, time, origin, OWN_WRITE, false);
-    if (!ifAbsent) this.#local.put(key, entry, encoded, true);
-    else if (!this.#local.insert(key, entry, encoded)) return false;
-    this.#flights.changed(key, own);
-    this.#wrote(key);
-    return true;
-  }
-
-  #wrote(key: string): void {
-    this.#counters.writes += 1;
-    this.#teller.tell('write', { key });
-  }
-
-  async #storeLoaded(key: string, value: V | undefined, flight: Flight, load: LoadSettings): Promise<void> {
-    if (this.#closing !== undefined) return;
-    if (value === undefined) return this.#storeAbsent(key, load.negativeExpiry);
-    const written = this.#written(key, value, load.expiry, load.staleFor);
-    if (this.#remote === undefined) this.#storeLocally(key, written, false, flight);
-    else {
-      await this.#remote.write(key, written, false, flight).then(
-        () => this.#wrote(key),
-        (error: unknown) => {
-          // The value is there, though it could not be kept.
-          if (!(error instanceof MmcbError) || error.code !== 'MMCB_LAYER') throw error;
-          this.#teller.tell('error', { layer: 'remote', key, error });
-        },
-      );
-    }
-  }
-
-  /** Remembers, in this instance, that there is nothing. */
-  #storeAbsent(key: string, negativeExpiry: number): void {
-    if (negativeExpiry === 0) return;
-    const expires = this.#now() + negativeExpiry;
-    const { time, origin } = this.#stamps.next();
-    const validated = this.#remote === undefined ? OWN_WRITE : this.#remote.link.state === 'up' ? monotonic() : SUSPECT;
-    this.#local.put(key, new Entry(undefined, expires, expires, 0, time, origin, validated, true), undefined, false);
   }
 
   // ---- Expiry ----
@@ -458,6 +396,7 @@ export class LayeredCache<V = unknown> {
     const { memory, file, counters, broken } = this.#local;
     return {
       ...this.#counters,
+      writes: this.#writing.writes,
       loads: this.#loads.started,
       failedLoads: this.#loads.failed,
       memory: { ...counters.memory, entries: memory.size, bytes: memory.bytes },
@@ -495,10 +434,6 @@ export class LayeredCache<V = unknown> {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  #now(): number {
-    return timeOf(this.#clock);
   }
 
   #check(key: unknown): void {
