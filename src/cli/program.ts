@@ -26,6 +26,7 @@ export function createProgram(version: string, signal: AbortSignal, ended: Ended
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({ outputError: () => {} }) // reported by `run`, as text or JSON
     .showSuggestionAfterError(true)
+    .allowExcessArguments(false) // subcommands inherit it
     .exitOverride()
     .addHelpText('after', exitCodeHelp);
 

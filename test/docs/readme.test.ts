@@ -76,7 +76,7 @@ describe.each(['README.md', ...docs])('%s', (page) => {
 
   it('names the language of every block', () => {
     for (const { language, line } of blocks) {
-      expect({ line, known: ['js', 'ts', 'sh', 'json', 'text', 'c'].includes(language) }).toEqual({
+      expect({ line, known: ['js', 'ts', 'sh', 'console', 'json', 'text', 'c'].includes(language) }).toEqual({
         line,
         known: true,
       });

@@ -31,7 +31,7 @@ describe('MmcbError', () => {
 
   it('has a meaning and an advice for each code', () => {
     const codes = Object.keys(errorCodes) as MmcbErrorCode[];
-    expect(codes).toHaveLength(21);
+    expect(codes).toHaveLength(22);
     for (const code of codes) {
       expect(code).toMatch(/^MMCB_[A-Z_]+$/);
       for (const text of errorCodes[code]) expect(text.length).toBeGreaterThan(10);
