@@ -38,7 +38,14 @@ export default defineConfig({
       },
       {
         text: 'Run',
-        items: pages({ Tuning: '/tuning', 'Coming from another store': '/migration', Errors: '/errors' }),
+        items: pages({
+          Tuning: '/tuning',
+          'Coming from another store': '/migration',
+          'The command line': '/cli',
+          Observability: '/observability',
+          Errors: '/errors',
+          'Platforms and binaries': '/packaging',
+        }),
       },
       {
         text: 'Understand',

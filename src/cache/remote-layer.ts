@@ -5,8 +5,10 @@
 import type { Stamp } from './stamp.js';
 import type { Coding, Encoded } from './values.js';
 
+/** What a call does when the remote layer fails: it answers from the local layers, or throws MMCB_LAYER. */
 export type OnRemoteError = 'serve-local' | 'throw';
 
+/** A layer that several instances share, as `mmcb/redis` makes one. */
 export interface RemoteLayer {
   /** For messages: 'Redis'. */
   readonly name: string;
@@ -59,6 +61,7 @@ export interface RemoteRemoval {
   readonly previous: RemoteEntry | undefined;
 }
 
+/** One connection to it, from the moment it stands until it is lost. Another connection is another session. */
 export interface RemoteSession {
   /** The entry of a key. */
   read(key: string): Promise<RemoteEntry | undefined>;

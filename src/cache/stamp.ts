@@ -7,6 +7,7 @@
  */
 import { randomBytes } from 'node:crypto';
 
+/** When a value was written, and by whom: of two values the one with the higher stamp is the newer. */
 export interface Stamp {
   /** Milliseconds since 1970 times {@link TICKS}, counted up where the clock stands still: a safe integer until 2248. */
   readonly time: number;

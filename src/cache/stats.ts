@@ -50,6 +50,7 @@ export interface RemoteStats extends LayerCounters {
   invalidations: number;
 }
 
+/** Counters of a cache since it was opened, and of each of its layers. */
 export interface CacheStats {
   /** Reads that any layer answered. */
   hits: number;

@@ -18,6 +18,7 @@ export interface Encoded {
   readonly text: boolean;
 }
 
+/** How the values of keys become bytes or text, and values again. */
 export interface Coding<V> {
   encode(key: string, value: V): Encoded;
   /** `text`: undefined where it is not known. */
