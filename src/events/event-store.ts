@@ -297,13 +297,19 @@ export class EventStore<E extends DomainEvent = DomainEvent>
     return { ...rest, since: since ?? 0, until: Math.min(until ?? visible, visible) };
   }
 
-  /** The event with this id. Rejects with MMCB_EVENT_NOT_FOUND when there is none, or it was collected. */
+  /**
+   * The event with this id. Rejects with MMCB_EVENT_NOT_FOUND when there is none, or it was collected, and with MMCB_CORRUPT when
+   * what may be its record is damaged.
+   */
   async get(id: string, options?: WaitOptions): Promise<StoredEvent<E>> {
     this.#enter(options, 'get');
     checkName(id, 'id');
     const visible = this.#visibility.version();
     const view = new RecordView();
     const row = this.#following.find(id, hashOf(id), view);
+    if (row === NONE && this.#following.mayBeDamaged(hashOf(id))) {
+      throw new MmcbError('MMCB_CORRUPT', describe('MMCB_CORRUPT', `event ${show(id)}`));
+    }
     if (row === NONE || view.isCollected || this.#following.index.versionOf(row) > visible) {
       throw new MmcbError('MMCB_EVENT_NOT_FOUND', describe('MMCB_EVENT_NOT_FOUND', show(id)));
     }

@@ -4,7 +4,7 @@
  */
 import type { Version } from './event.js';
 import { type EventFile, isDamage } from './event-file.js';
-import { type EventHead, EventIndex } from './event-index.js';
+import { type EventHead, EventIndex, NONE } from './event-index.js';
 import type { RecordView } from './record.js';
 import { type OnDamage, PAGE, RecordPage } from './record-page.js';
 
@@ -152,6 +152,11 @@ export class Following {
       const bytes = this.#readQuietly(this.index.versionOf(row));
       return bytes !== undefined && view.readWhole(bytes).hasId(id);
     });
+  }
+
+  /** Whether an event that is damaged may have this hash of its id: its record does not say any more. */
+  mayBeDamaged(hash: number): boolean {
+    return this.index.find(hash, (row) => this.#readQuietly(this.index.versionOf(row)) === undefined) !== NONE;
   }
 
   /** A record that is damaged has no id. */

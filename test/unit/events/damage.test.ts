@@ -78,6 +78,9 @@ describe('a damaged event', () => {
     await new Promise(setImmediate);
     expect(told).toEqual([[2, 'MMCB_CORRUPT']]);
     expect(store.stats().damaged).toBe(1);
+    await expectCode(() => store.get('id 2'), 'MMCB_CORRUPT');
+    await expectCode(() => store.get('id 6'), 'MMCB_EVENT_NOT_FOUND');
+    expect((await store.get('id 3')).version).toBe(3);
     expect(await store.store(anEvent('a'), { expectedVersion: 5 })).toBe(6);
     // Another store of the file meets it when it makes its index.
     const other = await EventStore.open(path, small);
