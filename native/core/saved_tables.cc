@@ -99,6 +99,8 @@ Status SavedTables::write() {
 
 bool SavedTables::find(uint64_t file_size, const Superblock& superblock) {
   if (file_size % kPage != 0 || file_size < kStateOffset + kPage) return false;
+  // On a full tmpfs even a look at a hole is too much; and there are no tables in one.
+  if (engine_.volume_.file().is_untouchable_hole(file_size - kPage)) return false;
   std::memcpy(&footer_, engine_.volume_.at(file_size - Footer::kSize), sizeof footer_);
   return footer_.magic == kMagic && footer_.crc == footer_crc() && (superblock.flags & kFlagClean) != 0 &&
          footer_.sequence == superblock.sequence && footer_.live_digest == superblock.live_digest &&

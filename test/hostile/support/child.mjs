@@ -3,11 +3,14 @@
  * line { id, result } or { id, error } on stdout is its answer. It uses the package as it is shipped: dist and the addon.
  */
 import { closeSync, openSync, readdirSync, writeSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 import { setImmediate as turn } from 'node:timers/promises';
 import { generator } from '../../../bench/lib/random.mjs';
-import { CompactableBuffer } from '../../../dist/esm/index.js';
 import { idOf, valueBytes } from './values.mjs';
+
+// By require, which opens one file at a time: this process may be short of descriptors.
+const { CompactableBuffer } = createRequire(import.meta.url)('../../../dist/cjs/index.js');
 
 /** By the name that the caller gave them. */
 const stores = new Map();

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/compactor.h"
+#include "core/saved_tables.h"
 #include "core/sync_machine.h"
 #include "core/verify.h"
 #include "harness/contents.h"
@@ -100,6 +101,7 @@ void Chain::start_file() {
   options_.address_space = 1 << 30;
   options_.durability = setting_.durability;
   options_.sync_interval_ms = 1;
+  options_.saved_tables_from = random_.one_in(2) ? 0 : Options::kNoSavedTables;
   const CompactionPolicy policies[] = {CompactionPolicy::kTime, CompactionPolicy::kSpace, CompactionPolicy::kDisabled};
   options_.compaction = policies[random_.below(3)];
   options_.compaction_interval_ms = 2;
@@ -245,6 +247,7 @@ void Chain::check() {
   }
   if (random_.one_in(10)) {
     must(SyncMachine(*engine).run(true), "closing");
+    (void)SavedTables(*engine).save();
     tally_.closed_clean++;
   }
 }
