@@ -121,6 +121,9 @@ TEST_CASE("what a batch requires must be there, and stays as it is") {
   CHECK(
       run(*store, {operation(Type::kDelete, string_key("key")), operation(Type::kRequire, string_key("key"))}).code() ==
       Code::kNotFound);
+  CHECK(run(*store, {operation(Type::kInsert, string_key("new"), bytes("1")),
+                     operation(Type::kDelete, string_key("new")), operation(Type::kRequire, string_key("new"))})
+            .code() == Code::kNotFound);
   CHECK(run(*store, {operation(Type::kRequire, string_key("key"))}).ok());
   CHECK(picture(store) == before);
   CHECK(run(*store,
