@@ -54,7 +54,8 @@ export type { Checkpoint } from './events/checkpoint.js';
 export type { CollectReport } from './events/collecting.js';
 export { StoredError, VersionConflictError } from './events/errors.js';
 export type { DomainEvent, ExpectedVersion, StoredEvent, Version } from './events/event.js';
-export { EventStore, type EventStoreLike, type EventStoreStats } from './events/event-store.js';
+export { EventStore } from './events/event-store.js';
+export type { EventStoreLike } from './events/event-store-like.js';
 export type {
   CollectOptions,
   EventStoreOptions,
@@ -67,6 +68,7 @@ export type {
 } from './events/options.js';
 export type { Upcaster, Upcasters } from './events/payload.js';
 export type { Snapshot } from './events/snapshots.js';
+export type { EventStoreStats } from './events/stats.js';
 export type { EventStoreEvents } from './events/telling.js';
 export type { CommitStats } from './events/visibility.js';
 export { AbstractIntMap, IntMap } from './map/int-map.js';

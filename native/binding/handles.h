@@ -21,6 +21,34 @@ struct Reader {
   uint64_t offset = 0;
 };
 
+// What a handle has that JavaScript knows by a number from 1 up: round again after 2^31 - 1, and none twice at a time.
+template <typename Value>
+class Numbered {
+ public:
+  // A place for a new one; its number is in `first`. Throws std::bad_alloc.
+  std::pair<const int32_t, Value>& add() {
+    while (values_.contains(next_)) advance();
+    auto& added = *values_.try_emplace(next_).first;
+    advance();
+    return added;
+  }
+  Value* find(int32_t number) {
+    const auto found = values_.find(number);
+    return found == values_.end() ? nullptr : &found->second;
+  }
+  void remove(int32_t number) { values_.erase(number); }
+  void clear() { values_.clear(); }
+  size_t size() const { return values_.size(); }
+  auto begin() const { return values_.begin(); }
+  auto end() const { return values_.end(); }
+
+ private:
+  void advance() { next_ = next_ == 0x7fffffff ? 1 : next_ + 1; }
+
+  std::unordered_map<int32_t, Value> values_;
+  int32_t next_ = 1;
+};
+
 struct Handle {
   int32_t number = 0;
   std::shared_ptr<Store> store;
@@ -33,10 +61,8 @@ struct Handle {
   uint32_t pending = 0;
   int32_t closing = 0;  // number of the operation that closes it; 0: none
 
-  std::unordered_map<int32_t, Reader> readers;
-  int32_t next_reader = 1;
-  std::unordered_map<int32_t, Engine::OrderedSnapshot> ordered_snapshots;
-  int32_t next_ordered_snapshot = 1;
+  Numbered<Reader> readers;
+  Numbered<Engine::OrderedSnapshot> ordered_snapshots;
 
   napi_ref listener = nullptr;
   uint64_t listener_id = 0;

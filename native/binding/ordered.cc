@@ -63,13 +63,19 @@ Code read_range(AddonData& data, napi_value from, napi_value to, uint64_t flags,
 }
 
 // The snapshot that a number names: null for 0, which is now. False where there is none.
-bool find_snapshot(const Handle& handle, double number, const Engine::OrderedSnapshot** snapshot) {
-  *snapshot = nullptr;
-  if (number == 0) return true;
-  const auto found = handle.ordered_snapshots.find(static_cast<int32_t>(number));
-  if (found == handle.ordered_snapshots.end()) return false;
-  *snapshot = &found->second;
-  return true;
+bool find_snapshot(Handle& handle, double number, const Engine::OrderedSnapshot** snapshot) {
+  *snapshot = number == 0 ? nullptr : handle.ordered_snapshots.find(static_cast<int32_t>(number));
+  return number == 0 || *snapshot != nullptr;
+}
+
+// Where the entry is that a key has in the snapshot of a number.
+Status find_in_snapshot(AddonData& data, Handle& handle, double number, napi_value string, uint64_t* offset) {
+  const Engine::OrderedSnapshot* snapshot = handle.ordered_snapshots.find(static_cast<int32_t>(number));
+  if (snapshot == nullptr) return Status(Code::kClosed);
+  Key key;
+  if (const Code code = data.keys.read(data.env, string, &key); code != Code::kOk) return Status(code);
+  *offset = handle.engine->find_in(*snapshot, key.bytes);
+  return *offset == 0 ? Status(Code::kNotFound) : Status();
 }
 
 // Fills one page; see `range` in native.ts.
@@ -163,14 +169,10 @@ napi_value openOrderedSnapshot(napi_env env, napi_callback_info info) {
   Handle* handle = call.handle();
   if (handle == nullptr) return call.closed();
   if (!handle->engine->has_ordered_keys()) return call.fails(handle, Code::kInvalidArgument);
-  auto& snapshots = handle->ordered_snapshots;
-  int32_t number = handle->next_ordered_snapshot;
-  while (snapshots.contains(number)) number = number == 0x7fffffff ? 1 : number + 1;
-  handle->next_ordered_snapshot = number == 0x7fffffff ? 1 : number + 1;
   // Its place comes first: a snapshot that nobody knows of would never be closed.
-  const auto snapshot = snapshots.emplace(number, Engine::OrderedSnapshot()).first;
-  if (Status status = handle->engine->open_ordered_snapshot(&snapshot->second); !status.ok()) {
-    snapshots.erase(snapshot);
+  auto& [number, snapshot] = handle->ordered_snapshots.add();
+  if (Status status = handle->engine->open_ordered_snapshot(&snapshot); !status.ok()) {
+    handle->ordered_snapshots.remove(number);
     return call.fails(handle, std::move(status));
   }
   return js_number(env, number);
@@ -181,10 +183,10 @@ napi_value closeOrderedSnapshot(napi_env env, napi_callback_info info) {
   Handle* handle = call.handle();
   int32_t number = 0;
   if (handle == nullptr || napi_get_value_int32(env, call[1], &number) != napi_ok) return nullptr;
-  const auto snapshot = handle->ordered_snapshots.find(number);
-  if (snapshot == handle->ordered_snapshots.end()) return nullptr;
-  handle->engine->close_ordered_snapshot(snapshot->second);
-  handle->ordered_snapshots.erase(snapshot);
+  const Engine::OrderedSnapshot* snapshot = handle->ordered_snapshots.find(number);
+  if (snapshot == nullptr) return nullptr;
+  handle->engine->close_ordered_snapshot(*snapshot);
+  handle->ordered_snapshots.remove(number);
   return nullptr;
 }
 
@@ -220,17 +222,13 @@ napi_value orderedGet(napi_env env, napi_callback_info info) {
   if (handle == nullptr) return call.closed();
   double number = 0;
   uint64_t position = 0;
-  const Engine::OrderedSnapshot* snapshot = nullptr;
   if (!call.number(1, &number) || number == 0 || !call.position(3, &position)) {
     return call.fails(handle, Code::kInvalidArgument);
   }
-  if (!find_snapshot(*handle, number, &snapshot)) return call.fails(handle, Code::kClosed);
-  Key key;
-  if (const Code code = call.data().keys.read(env, call[2], &key); code != Code::kOk) return call.fails(handle, code);
-  const uint64_t offset = handle->engine->find_in(*snapshot, key.bytes);
-  if (offset == 0) return call.fails(handle, Code::kNotFound);
+  uint64_t offset = 0;
   uint64_t size = 0;
-  Status status = handle->engine->read_data_of(offset, call.data().slab_from(position), &size);
+  Status status = find_in_snapshot(call.data(), *handle, number, call[2], &offset);
+  if (status.ok()) status = handle->engine->read_data_of(offset, call.data().slab_from(position), &size);
   return call.answers(handle, std::move(status), size);
 }
 
@@ -241,17 +239,13 @@ napi_value orderedGetInto(napi_env env, napi_callback_info info) {
   double number = 0;
   MutableBytes target;
   uint64_t position = 0;
-  const Engine::OrderedSnapshot* snapshot = nullptr;
   if (!call.number(1, &number) || number == 0 || !call.bytes(3, &target) || !call.position(4, &position)) {
     return call.fails(handle, Code::kInvalidArgument);
   }
-  if (!find_snapshot(*handle, number, &snapshot)) return call.fails(handle, Code::kClosed);
-  Key key;
-  if (const Code code = call.data().keys.read(env, call[2], &key); code != Code::kOk) return call.fails(handle, code);
-  const uint64_t offset = handle->engine->find_in(*snapshot, key.bytes);
-  if (offset == 0) return call.fails(handle, Code::kNotFound);
+  uint64_t offset = 0;
   uint64_t copied = 0;
-  Status status = handle->engine->read_version(offset, position, target, &copied);
+  Status status = find_in_snapshot(call.data(), *handle, number, call[2], &offset);
+  if (status.ok()) status = handle->engine->read_version(offset, position, target, &copied);
   return call.answers(handle, std::move(status), copied);
 }
 

@@ -34,13 +34,10 @@ napi_value openReader(napi_env env, napi_callback_info info) {
   if (handle == nullptr) return call.closed();
   Address address;
   if (const Code code = call.address(1, &address); code != Code::kOk) return call.fails(handle, code);
-  int32_t number = handle->next_reader;
-  while (handle->readers.contains(number)) number = number == 0x7fffffff ? 1 : number + 1;
-  handle->next_reader = number == 0x7fffffff ? 1 : number + 1;
   // Its place comes first: a snapshot that nobody knows of would never be closed.
-  const auto reader = handle->readers.emplace(number, Reader()).first;
-  if (Status status = open_reader(*handle->engine, address, &reader->second); !status.ok()) {
-    handle->readers.erase(reader);
+  auto& [number, reader] = handle->readers.add();
+  if (Status status = open_reader(*handle->engine, address, &reader); !status.ok()) {
+    handle->readers.remove(number);
     return call.fails(handle, std::move(status));
   }
   return js_number(env, number);
@@ -56,10 +53,10 @@ napi_value readerRead(napi_env env, napi_callback_info info) {
   if (!call.number(1, &number) || !call.bytes(2, &target) || !call.position(3, &position)) {
     return call.fails(handle, Code::kInvalidArgument);
   }
-  const auto reader = handle->readers.find(static_cast<int32_t>(number));
-  if (reader == handle->readers.end()) return call.fails(handle, Code::kClosed);
+  const Reader* reader = handle->readers.find(static_cast<int32_t>(number));
+  if (reader == nullptr) return call.fails(handle, Code::kClosed);
   uint64_t copied = 0;
-  Status status = handle->engine->read_version(reader->second.offset, position, target, &copied);
+  Status status = handle->engine->read_version(reader->offset, position, target, &copied);
   return call.answers(handle, std::move(status), copied);
 }
 
@@ -68,10 +65,10 @@ napi_value closeReader(napi_env env, napi_callback_info info) {
   Handle* handle = call.handle();
   int32_t number = 0;
   if (handle == nullptr || napi_get_value_int32(env, call[1], &number) != napi_ok) return nullptr;
-  const auto reader = handle->readers.find(number);
-  if (reader == handle->readers.end()) return nullptr;
-  handle->engine->close_snapshot(reader->second.snapshot);
-  handle->readers.erase(reader);
+  const Reader* reader = handle->readers.find(number);
+  if (reader == nullptr) return nullptr;
+  handle->engine->close_snapshot(reader->snapshot);
+  handle->readers.remove(number);
   return nullptr;
 }
 

@@ -316,9 +316,14 @@ class Engine {
   }
   // ---- Order (engine_ordered.cc); under lock_ ----
   // The index that keeps entries of this kind in order; null where nothing does.
-  OrderedIndex* order_of(Kind kind) const;
+  OrderedIndex* order_of(Kind kind) const {
+    return kind == Kind::kStringKey ? ordered_.load(std::memory_order_relaxed) : nullptr;
+  }
   // Makes sure that the change of an entry of this kind will find memory there.
-  Status reserve_order(Kind kind, uint64_t inserts, uint64_t others) const;
+  Status reserve_order(Kind kind, uint64_t inserts, uint64_t others) const {
+    OrderedIndex* const order = order_of(kind);
+    return order == nullptr ? Status() : order->reserve(inserts, others);
+  }
   void close_order(const OrderedSnapshot& snapshot);
 
   Status check_version_locked(uint64_t offset) const;

@@ -50,15 +50,6 @@ Status Engine::order_keys() {
   });
 }
 
-OrderedIndex* Engine::order_of(Kind kind) const {
-  return kind == Kind::kStringKey ? ordered_.load(std::memory_order_relaxed) : nullptr;
-}
-
-Status Engine::reserve_order(Kind kind, uint64_t inserts, uint64_t others) const {
-  OrderedIndex* const order = order_of(kind);
-  return order == nullptr ? Status() : order->reserve(inserts, others);
-}
-
 // ---- Reading ------------------------------------------------------------------------------------------------------------------
 
 Status Engine::open_ordered_snapshot(OrderedSnapshot* snapshot) {

@@ -87,8 +87,10 @@ Status Recovery::read_superblock() {
   }
   MMCB_TRY(e.segments_.initialize(superblock_.segment_size, head, e.seed_, e.options_.max_size));
   e.journal_.initialize(&e.volume_, e.seed_, superblock_.journal_size, !e.volatile_);
-  MMCB_TRY(e.volume_.map(file_size_, MapMode::kPrivate));
-  has_saved_tables_ = saved_tables_.find(file_size_, superblock_);
+  if ((superblock_.flags & kFlagClean) != 0) {
+    MMCB_TRY(e.volume_.map(file_size_, MapMode::kPrivate));
+    has_saved_tables_ = saved_tables_.find(file_size_, superblock_);
+  }
   const uint64_t end = has_saved_tables_ ? saved_tables_.start() : file_size_;
   const uint64_t whole = head + (end - head) / superblock_.segment_size * superblock_.segment_size;
   return prepare(whole);

@@ -102,10 +102,9 @@ bool SavedTables::find(uint64_t file_size, const Superblock& superblock) {
   // On a full tmpfs even a look at a hole is too much; and there are no tables in one.
   if (engine_.volume_.file().is_untouchable_hole(file_size - kPage)) return false;
   std::memcpy(&footer_, engine_.volume_.at(file_size - Footer::kSize), sizeof footer_);
-  return footer_.magic == kMagic && footer_.crc == footer_crc() && (superblock.flags & kFlagClean) != 0 &&
-         footer_.sequence == superblock.sequence && footer_.live_digest == superblock.live_digest &&
-         footer_.live_count == superblock.live_count && footer_.start % kPage == 0 &&
-         footer_.start >= head_size(superblock.segment_size, superblock.journal_size) &&
+  return footer_.magic == kMagic && footer_.crc == footer_crc() && footer_.sequence == superblock.sequence &&
+         footer_.live_digest == superblock.live_digest && footer_.live_count == superblock.live_count &&
+         footer_.start % kPage == 0 && footer_.start >= head_size(superblock.segment_size, superblock.journal_size) &&
          footer_.start <= footer_.directory && footer_.directory % sizeof(uint64_t) == 0 &&
          footer_.directory <= file_size && footer_.parts <= kMostParts &&
          file_size - footer_.directory >= sizeof(Directory) + footer_.parts * sizeof(uint32_t) + Footer::kSize;

@@ -30,8 +30,8 @@ class SavedTables {
   // them. O(entries).
   Status save();
 
-  // Whether there are tables behind the segments that belong to this superblock; of the first `file_size` bytes, which are
-  // mapped. Nothing but the footer is looked at.
+  // Whether there are tables behind the segments that belong to this superblock, a clean one; of the first `file_size` bytes,
+  // which are mapped. Nothing but the footer is looked at.
   bool find(uint64_t file_size, const Superblock& superblock);
   // Where the last segment ends and the tables begin. Precondition: find() was true.
   uint64_t start() const { return footer_.start; }

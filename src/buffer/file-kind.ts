@@ -3,9 +3,10 @@
  * file is never taken for something that it is not.
  */
 import { MmcbError } from '../errors.js';
-import { EntryKind, KeyedChange, NativeCode } from '../internal/native.js';
+import { EntryKind, NativeCode } from '../internal/native.js';
 import { type CompactableBuffer, storeOf } from './compactable-buffer.js';
 import { readEntry } from './entry-cursor.js';
+import { KeyedBatch } from './keyed-batch.js';
 
 const KEY = 'mmcb:kind';
 
@@ -22,10 +23,7 @@ export function claimKind(buffer: CompactableBuffer, kind: string): void {
     if (isMarked(buffer, kind)) return; // by another thread, since we looked
     throw wrongKind(`${buffer.path} has entries of a buffer or map, and is no file of ${kind}`);
   }
-  const result = native.keyedBatch(handle, Uint8Array.of(KeyedChange.INSERT), [KEY], [Buffer.from(kind)]);
-  if (result === -NativeCode.EXISTS) isMarked(buffer, kind);
-  else if (result < 0) throw store.failure(result);
-  store.changes++;
+  if (!new KeyedBatch().insert(KEY, Buffer.from(kind)).commit(store)) isMarked(buffer, kind);
 }
 
 /** Whether the file is marked; throws where it is marked as something else. */

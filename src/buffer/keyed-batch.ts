@@ -30,17 +30,33 @@ export class KeyedBatch {
     return this.#push(KeyedChange.DISCARD, key, undefined);
   }
 
+  /** Changes nothing, but asks that a key be there. Throws MMCB_NOT_FOUND in `commit` where it is not. */
+  require(key: number | string): this {
+    return this.#push(KeyedChange.REQUIRE, key, undefined);
+  }
+
   /**
    * Each operation sees those before it. False, and nothing was changed, where a key to insert exists. Data is copied here,
    * not before.
    */
   commit(store: Store): boolean {
-    if (this.size === 0) return true;
+    const result = this.#commit(store);
+    if (result < 0 && result !== -NativeCode.EXISTS) throw store.failure(result);
+    return result === 0;
+  }
+
+  /** The same; false as well where a key to delete or to require is missing: what was decided on is no longer so. */
+  commitIfCurrent(store: Store): boolean {
+    const result = this.#commit(store);
+    if (result < 0 && result !== -NativeCode.EXISTS && result !== -NativeCode.NOT_FOUND) throw store.failure(result);
+    return result === 0;
+  }
+
+  #commit(store: Store): number {
+    if (this.size === 0) return 0;
     const result = store.native.keyedBatch(store.handle, Uint8Array.from(this.#types), this.#keys, this.#data);
-    if (result === -NativeCode.EXISTS) return false;
-    if (result < 0) throw store.failure(result);
-    store.changes++;
-    return true;
+    if (result === 0) store.changes++;
+    return result;
   }
 
   #push(type: number, key: number | string, data: Uint8Array | undefined): this {

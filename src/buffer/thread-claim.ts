@@ -13,8 +13,10 @@ import { describe, MmcbError } from '../errors.js';
 import { KeyedChange, NativeCode } from '../internal/native.js';
 import { type CompactableBuffer, storeOf } from './compactable-buffer.js';
 import { readEntry } from './entry-cursor.js';
+import { KeyedBatch } from './keyed-batch.js';
 
 const KEY = 'mmcb:thread';
+const NOTHING = new Uint8Array();
 const keyOf = (ticket: number): string => `${KEY}:${ticket}`;
 
 interface Claim {
@@ -40,32 +42,13 @@ export function claim(buffer: CompactableBuffer, ticket: number): number | undef
     if (found !== undefined && found.file === file && native.ticketIsValid(found.ticket)) return found.ticket;
     if (found !== undefined && before?.ticket === found.ticket && !native.stringHas(handle, keyOf(found.ticket))) {
       // A file that was salvaged has lost it. Where another thread is ahead of us, this does nothing but leave a key behind.
-      check(native.keyedBatch(handle, Uint8Array.of(KeyedChange.INSERT), [keyOf(found.ticket)], [new Uint8Array()]));
+      new KeyedBatch().insert(keyOf(found.ticket), NOTHING).commit(store);
     }
-    const changes: [type: number, key: string, data?: Uint8Array][] =
-      found === undefined
-        ? [[KeyedChange.INSERT, KEY, mine]]
-        : [
-            [KeyedChange.DELETE, keyOf(found.ticket)],
-            [KeyedChange.SET, KEY, mine],
-          ];
-    changes.push([KeyedChange.INSERT, keyOf(ticket), new Uint8Array()]);
-    const result = native.keyedBatch(
-      handle,
-      Uint8Array.from(changes, ([type]) => type),
-      changes.map(([, key]) => key),
-      changes.map(([, , data]) => data),
-    );
-    if (check(result) >= 0) {
-      store.changes++;
-      return undefined;
-    }
+    const batch = new KeyedBatch();
+    if (found === undefined) batch.insert(KEY, mine);
+    else batch.delete(keyOf(found.ticket)).set(KEY, mine);
+    if (batch.insert(keyOf(ticket), NOTHING).commitIfCurrent(store)) return undefined;
     before = found; // somebody was faster
-  }
-
-  function check(result: number): number {
-    if (result < 0 && result !== -NativeCode.EXISTS && result !== -NativeCode.NOT_FOUND) throw store.failure(result);
-    return result;
   }
 }
 

@@ -28,7 +28,7 @@ import {
 } from '@event-driven-io/emmett';
 import { VersionConflictError } from '../events/errors.js';
 import type { DomainEvent, ExpectedVersion, StoredEvent } from '../events/event.js';
-import type { EventStoreLike } from '../events/event-store.js';
+import type { EventStoreLike } from '../events/event-store-like.js';
 
 /** What Emmett is told of an event besides its own metadata. */
 export type MmcbReadEventMetadata = ReadEventMetadataWithGlobalPosition;

@@ -17,6 +17,7 @@
 import { type CompactableBuffer, storeOf } from '../buffer/compactable-buffer.js';
 import { EntryCursor } from '../buffer/entry-cursor.js';
 import { claimKind } from '../buffer/file-kind.js';
+import { KeyedBatch } from '../buffer/keyed-batch.js';
 import { MmcbError } from '../errors.js';
 import type { Store } from '../internal/lifecycle.js';
 import { EntryKind, KeyedChange, NativeCode } from '../internal/native.js';
@@ -59,11 +60,10 @@ export class EventFile {
       if (this.isReadOnly || this.isCurrent()) return latest;
       // A new file, or one that was salvaged without its era. Several threads may be here: the first one begins the era.
       era = Math.max(era, this.#era) + 1;
-      const code = this.#batch([
-        { type: KeyedChange.SET, key: HEAD, bytes: head(era, latest) },
-        { type: KeyedChange.INSERT, key: ERA + era, bytes: NOTHING },
-      ]);
-      this.#answer(code);
+      new KeyedBatch()
+        .set(HEAD, head(era, latest))
+        .insert(ERA + era, NOTHING)
+        .commit(this.store);
     }
   }
 
@@ -106,30 +106,18 @@ export class EventFile {
   /** Makes changes, and begins a new era, all or none; false as `append`. `latest`: the latest version there is. */
   change(latest: Version, changes: readonly Change[]): boolean {
     const era = this.#era + 1;
-    const code = this.#batch([
-      { type: KeyedChange.DELETE, key: this.#eraKey, bytes: undefined },
-      { type: KeyedChange.INSERT, key: ERA + era, bytes: NOTHING },
-      { type: KeyedChange.SET, key: HEAD, bytes: head(era, latest) },
-      ...changes.map(({ key, bytes }) => {
-        return { type: bytes === undefined ? KeyedChange.DELETE : KeyedChange.SET, key, bytes };
-      }),
-    ]);
-    if (!this.#answer(code)) return false;
+    const batch = new KeyedBatch()
+      .delete(this.#eraKey)
+      .insert(ERA + era, NOTHING)
+      .set(HEAD, head(era, latest));
+    for (const { key, bytes } of changes) {
+      if (bytes === undefined) batch.delete(key);
+      else batch.set(key, bytes);
+    }
+    if (!batch.commitIfCurrent(this.store)) return false;
     this.#era = era;
     this.#eraKey = ERA + era;
     return true;
-  }
-
-  #batch(changes: readonly { type: number; key: number | string; bytes: Uint8Array | undefined }[]): number {
-    const { native, handle } = this.store;
-    const code = native.keyedBatch(
-      handle,
-      Uint8Array.from(changes, ({ type }) => type),
-      changes.map(({ key }) => key),
-      changes.map(({ bytes }) => bytes),
-    );
-    if (code === 0) this.store.changes++;
-    return code;
   }
 
   #answer(code: number): boolean {

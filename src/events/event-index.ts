@@ -169,6 +169,15 @@ export class EventIndex {
     return this.#states.get(aggregate, VERSION);
   }
 
+  /** The same as of a version of the store. O(events of the aggregate since). */
+  aggregateVersionAt(aggregate: number, at: Version): number {
+    let version = this.aggregateVersion(aggregate);
+    for (let row = this.lastOf(aggregate); row !== NONE && this.versionOf(row) > at; row = this.previous(row)) {
+      version -= 1;
+    }
+    return version;
+  }
+
   /** The row of an id's event, or NONE. `matches` looks at a candidate's record. */
   find(idHash: number, matches: (row: number) => boolean): number {
     return this.#ids.find(idHash, matches);

@@ -9,14 +9,14 @@
 import { EventEmitter } from 'node:events';
 import { CompactableBuffer } from '../buffer/compactable-buffer.js';
 import { type BackupOptions, backupTable, type WaitOptions, type WorkOptions, waitTable } from '../buffer/options.js';
-import type { BufferStats, RecoveryReport } from '../buffer/reports.js';
+import type { RecoveryReport } from '../buffer/reports.js';
 import type { Codec } from '../codec/codec.js';
 import { msgpack } from '../codec/msgpack.js';
 import { describe, MmcbError } from '../errors.js';
 import { orAbort } from '../internal/lifecycle.js';
 import { checkPath, readOptions, show } from '../internal/options.js';
 import { hashOf } from '../internal/text.js';
-import { Appending, type AppendStats } from './appending.js';
+import { Appending } from './appending.js';
 import { Checkpoint } from './checkpoint.js';
 import { Collecting, type CollectReport } from './collecting.js';
 import { StoredError } from './errors.js';
@@ -31,6 +31,7 @@ import {
 } from './event.js';
 import { EventFile } from './event-file.js';
 import { NONE } from './event-index.js';
+import type { EventStoreLike } from './event-store-like.js';
 import { Following } from './following.js';
 import { AggregateLoad, type Range, RangeLoad } from './loading.js';
 import {
@@ -51,49 +52,15 @@ import { Payloads } from './payload.js';
 import { eventOf, type ReadingHome, Turns } from './reading.js';
 import { RecordView } from './record.js';
 import { type Snapshot, Snapshots } from './snapshots.js';
+import type { EventStoreStats } from './stats.js';
 import { type Progressing, Subscription, type SubscriptionHome } from './subscribing.js';
 import { type EventStoreEvents, Telling } from './telling.js';
-import { type CommitStats, Visibility } from './visibility.js';
+import { Visibility } from './visibility.js';
 import { WakeUps } from './wake-ups.js';
 
 const internal = Symbol('internal');
 
 type Settings = ReturnType<typeof readOptions<typeof storeOptionsTable>>;
-
-/** Counters, as of now. Times in milliseconds, sizes in bytes. */
-export interface EventStoreStats extends AppendStats {
-  /** Events that are there. */
-  events: number;
-  /** The latest version ever given out, and the latest one that is shown. */
-  latestVersion: Version;
-  visibleVersion: Version;
-  aggregates: number;
-  types: number;
-  /** Events that were stored and are lost, because they were damaged. */
-  missing: number;
-  /** Events that were found damaged since opening, the missing ones not among them. */
-  damaged: number;
-  /** Memory of the index, without the ids of aggregates. */
-  indexBytes: number;
-  /** Sync points that calls have waited for. */
-  commits: CommitStats;
-  /** Open subscriptions: where they are, and how many versions there are behind that. */
-  subscriptions: { position: Version; lag: number }[];
-  buffer: BufferStats;
-}
-
-/** What adapters need of an event store: {@link EventStore} is one. */
-export interface EventStoreLike<E extends DomainEvent = DomainEvent> {
-  store(event: E, options?: StoreOptions): Promise<Version>;
-  storeBatch(events: readonly E[], options?: StoreBatchOptions): Promise<Version[]>;
-  load(options?: LoadOptions<E>): AsyncIterable<StoredEvent<E>>;
-  loadByAggregate(aggregateId: string, options?: LoadOptions<E>): AsyncIterable<StoredEvent<E>>;
-  get(id: string, options?: WaitOptions): Promise<StoredEvent<E>>;
-  latestVersion(options?: WaitOptions): Promise<Version>;
-  aggregateVersion(aggregateId: string, options?: WaitOptions): Promise<number>;
-  subscribe(options?: SubscribeOptions<E>): AsyncIterable<StoredEvent<E>>;
-  close(options?: WaitOptions): Promise<void>;
-}
 
 /**
  * An embedded event store: append-only, versioned, by aggregate, atomic and durable, in one file. The worker threads of a
@@ -306,8 +273,9 @@ export class EventStore<E extends DomainEvent = DomainEvent>
     checkName(id, 'id');
     const visible = this.#visibility.version();
     const view = new RecordView();
-    const row = this.#following.find(id, hashOf(id), view);
-    if (row === NONE && this.#following.mayBeDamaged(hashOf(id))) {
+    const hash = hashOf(id);
+    const row = this.#following.find(id, hash, view);
+    if (row === NONE && this.#following.mayBeDamaged(hash)) {
       throw new MmcbError('MMCB_CORRUPT', describe('MMCB_CORRUPT', `event ${show(id)}`));
     }
     if (row === NONE || view.isCollected || this.#following.index.versionOf(row) > visible) {
@@ -329,12 +297,7 @@ export class EventStore<E extends DomainEvent = DomainEvent>
     const visible = this.#visibility.version();
     const { index } = this.#following;
     const aggregate = index.aggregates.find(aggregateId);
-    if (aggregate === undefined) return 0;
-    let version = index.aggregateVersion(aggregate);
-    for (let row = index.lastOf(aggregate); row !== NONE && index.versionOf(row) > visible; row = index.previous(row)) {
-      version -= 1;
-    }
-    return version;
+    return aggregate === undefined ? 0 : index.aggregateVersionAt(aggregate, visible);
   }
 
   /** The ids of all aggregates, in the order in which they were first seen. */

@@ -45,18 +45,18 @@ interface Package {
   RESP_TYPES: { BLOB_STRING: number; VERBATIM_STRING: number };
 }
 
-const any = custom<unknown>(undefined, (value) => value); // node-redis checks them
+const unchecked = custom<unknown>(undefined, (value) => value); // node-redis checks them
 const optionsTable = {
-  url: any,
-  socket: any,
-  username: any,
-  password: any,
-  credentialsProvider: any,
-  name: any,
-  database: any,
-  RESP: any,
-  disableClientInfo: any,
-  clientInfoTag: any,
+  url: unchecked,
+  socket: unchecked,
+  username: unchecked,
+  password: unchecked,
+  credentialsProvider: unchecked,
+  name: unchecked,
+  database: unchecked,
+  RESP: unchecked,
+  disableClientInfo: unchecked,
+  clientInfoTag: unchecked,
 };
 
 export function isNodeRedis(value: object): value is NodeRedisClient {

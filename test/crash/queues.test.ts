@@ -2,15 +2,13 @@
  * kill -9 of processes that use queues, again and again on the same file. Whatever was accepted is delivered at least once, in
  * the end; what was acknowledged is not delivered again. MMCB_QUEUE_KILLS sets the number of kills of each kind.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { CompactableBuffer, DelayQueue, PartitionedMap, PartitionedQueue } from '../../src/index.js';
 import { Random } from '../support/random.js';
 import { tempFile } from '../support/temp.js';
+import { killWriter } from './kill-writer.js';
 
 const seed = Number(process.env['MMCB_SEED'] ?? Date.now() % 1_000_000);
 const kills = Number(process.env['MMCB_QUEUE_KILLS'] || 40);
@@ -46,24 +44,7 @@ function readLog(file: string): Log {
 async function killed(kind: string, path: string, logFile: string): Promise<void> {
   const random = new Random(seed);
   for (let round = 0; round < kills; round++) {
-    const child = spawn(process.execPath, [program, kind, path, logFile, String(round)], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    let output = '';
-    child.stderr.on('data', (text) => {
-      output += text;
-    });
-    const exit = once(child, 'close');
-    const size = existsSync(logFile) ? readFileSync(logFile).length : 0;
-    const deadline = Date.now() + 20_000;
-    while (child.exitCode === null && Date.now() < deadline) {
-      if (existsSync(logFile) && readFileSync(logFile).length > size) break;
-      await delay(2);
-    }
-    await delay(random.int(0, 60));
-    child.kill('SIGKILL');
-    await exit;
-    if (child.signalCode !== 'SIGKILL') throw new Error(`the child ended by itself:\n${output}`);
+    await killWriter(program, [kind, path, logFile, String(round)], logFile, random.int(0, 60));
   }
 }
 

@@ -2,11 +2,8 @@
  * kill -9 of processes that make telemetry, while the collector takes it, or does not: what was accepted arrives in the end.
  * MMCB_TELEMETRY_KILLS sets the number of kills.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { OTLPLogExporter } from '@opentelemetry/exporter-logs-otlp-http';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
@@ -15,6 +12,7 @@ import { MmcbLogRecordProcessor, MmcbSpanProcessor } from '../../src/otel/index.
 import { Collector } from '../adapters/support/collector.js';
 import { Random } from '../support/random.js';
 import { tempFolder } from '../support/temp.js';
+import { killWriter } from './kill-writer.js';
 
 const seed = Number(process.env['MMCB_SEED'] ?? Date.now() % 1_000_000);
 const kills = Number(process.env['MMCB_TELEMETRY_KILLS'] || 10);
@@ -27,24 +25,7 @@ it(`kill -9 of processes that make telemetry (MMCB_SEED=${seed})`, async () => {
   const collector = await Collector.start();
   for (let round = 0; round < kills; round++) {
     collector.status = round % 2 === 0 ? 503 : 200;
-    const child = spawn(process.execPath, [program, folder, logFile, collector.url, String(round)], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    let output = '';
-    child.stderr.on('data', (text) => {
-      output += text;
-    });
-    const exit = once(child, 'close');
-    const size = existsSync(logFile) ? readFileSync(logFile).length : 0;
-    const deadline = Date.now() + 20_000;
-    while (child.exitCode === null && Date.now() < deadline) {
-      if (existsSync(logFile) && readFileSync(logFile).length > size) break;
-      await delay(2);
-    }
-    await delay(random.int(0, 150));
-    child.kill('SIGKILL');
-    await exit;
-    if (child.signalCode !== 'SIGKILL') throw new Error(`the child ended by itself:\n${output}`);
+    await killWriter(program, [folder, logFile, collector.url, String(round)], logFile, random.int(0, 150));
   }
   collector.status = 200;
   const exported = collector.spans.length;
