@@ -24,6 +24,13 @@ const oneThread = [
   'faults: the i-th allocation fails, the call*',
   'faults: the i-th system call fails*',
   'recovery needs memory for its tables*',
+  'opening can be aborted at any moment of the scan*',
+  'random operations agree with a plain map*',
+  'memory for a batch is had before it begins*',
+  'what is loaded at once is as if it had been inserted*',
+  'the hash spreads*',
+  'recovery of damaged and forged files: the corpus*',
+  'operations with crashes in between: the corpus*',
 ];
 
 const variant = sanitize ? sanitize.replace(/[^a-z]+/g, '-') : 'plain';

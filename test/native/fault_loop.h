@@ -19,15 +19,12 @@
 #include "support/failing_platform.h"
 #include "support/fault_workloads.h"
 #include "support/faulted_store.h"
+#include "support/sanitizer.h"
 
 namespace mmcb::test {
 
-// Under a sanitizer a run takes several times as long: then only every n-th is made.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr uint64_t kFaultStride = 3;
-#else
-inline constexpr uint64_t kFaultStride = 1;
-#endif
+// Only every n-th run is made.
+inline constexpr uint64_t kFaultStride = kSanitized ? 7 : 1;
 
 struct FaultCounts {
   uint64_t runs = 0;
@@ -38,7 +35,7 @@ struct FaultCounts {
   std::string text() const {
     return "fault injection: " + std::to_string(runs) + " runs, " + std::to_string(hit) + " of them hit, by " +
            std::to_string(faults) + " faults" +
-           (kFaultStride == 1 ? "" : "; every " + std::to_string(kFaultStride) + "rd run only, under a sanitizer");
+           (kFaultStride == 1 ? "" : "; every " + std::to_string(kFaultStride) + "th run only, under a sanitizer");
   }
 };
 

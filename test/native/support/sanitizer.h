@@ -1,0 +1,19 @@
+// Which sanitizer the tests run under. A run then takes several times as long, so that long tests make only part of theirs;
+// the whole is made without one.
+#pragma once
+
+namespace mmcb::test {
+
+#if defined(__SANITIZE_THREAD__)
+inline constexpr bool kThreadSanitizer = true;
+inline constexpr bool kAddressSanitizer = false;
+#elif defined(__SANITIZE_ADDRESS__)
+inline constexpr bool kThreadSanitizer = false;
+inline constexpr bool kAddressSanitizer = true;
+#else
+inline constexpr bool kThreadSanitizer = false;
+inline constexpr bool kAddressSanitizer = false;
+#endif
+inline constexpr bool kSanitized = kThreadSanitizer || kAddressSanitizer;
+
+}  // namespace mmcb::test
