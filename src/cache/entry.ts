@@ -7,11 +7,6 @@ export const OWN_WRITE = Number.POSITIVE_INFINITY;
 export const SUSPECT = Number.NEGATIVE_INFINITY;
 
 export class Entry implements Stamp {
-  /** Looked at since the hand of eviction came by. */
-  used = false;
-  /** Does not expire: told without looking at a number, which lies elsewhere in memory. */
-  readonly forever: boolean;
-
   constructor(
     /** The value itself, not a copy; undefined where `absent`. */
     readonly value: unknown,
@@ -27,9 +22,7 @@ export class Entry implements Stamp {
     public validated: number,
     /** There is nothing, and a loader has said so (negative caching). */
     readonly absent: boolean,
-  ) {
-    this.forever = expires === Number.POSITIVE_INFINITY;
-  }
+  ) {}
 }
 
 /**

@@ -20,6 +20,7 @@ import { Janitor, sweepInSteps } from './janitor.js';
 import { LoadClaims } from './load-claims.js';
 import { type Loader, Loads, type LoadTarget } from './loads.js';
 import { type DeleteListener, LocalLayers } from './local-layers.js';
+import { MemoryLayer } from './memory-layer.js';
 import {
   type GetOrLoadOptions,
   type LayeredCacheOptions,
@@ -35,7 +36,7 @@ import type { CacheStats } from './stats.js';
 import { Writing } from './writing.js';
 
 const internal = Symbol('internal');
-const NONE: ReadonlyMap<string, Entry> = new Map();
+const NOTHING_HELD = new MemoryLayer({ maxEntries: 0, maxBytes: 0 }, () => {});
 
 /**
  * A cache of up to three layers: memory, a mapped file (`path`) and Redis (`redis`). Reads go from the top down, and what
@@ -72,7 +73,7 @@ export class LayeredCache<V = unknown> {
   readonly #counters = { hits: 0, misses: 0, deletes: 0, staleServed: 0 };
   #closing: Promise<void> | undefined;
   /** What is in memory, where reads begin; nothing once the cache is closing. */
-  #entries: ReadonlyMap<string, Entry>;
+  #memory: MemoryLayer;
 
   /**
    * Opens a cache. Entries that were in the file are there again, those that have expired meanwhile excepted; nothing is read of
@@ -108,7 +109,7 @@ export class LayeredCache<V = unknown> {
     this.#teller = new CacheTeller(settings.name);
     this.#stamps = new StampClock(now);
     this.#local = new LocalLayers(settings.memory, settings.coding, this.#teller, now);
-    this.#entries = this.#local.memory.entries;
+    this.#memory = this.#local.memory;
     this.recovery = opened?.recovery;
     const claims = this.#openFile(opened);
     this.#remote =
@@ -186,13 +187,14 @@ export class LayeredCache<V = unknown> {
    * with MMCB_LAYER when Redis fails and `onRedisError` is 'throw'.
    */
   get(key: string): Promise<V | undefined> {
-    const entry = this.#entries.get(key);
-    if (entry !== undefined && this.#isServable(entry)) {
-      entry.used = true;
+    const memory = this.#memory;
+    const place = memory.placeOf(key);
+    if (place !== undefined && this.#isServedAt(place)) {
+      memory.use(place);
       this.#counters.hits += 1;
       this.#local.counters.memory.hits += 1;
       if (this.#teller.hearsHits) this.#teller.tell('hit', { key, layer: 'memory' });
-      return Promise.resolve(entry.value as V | undefined);
+      return Promise.resolve(memory.valueAt(place) as V | undefined);
     }
     // What is in the file is not worth a second promise either.
     try {
@@ -234,8 +236,8 @@ export class LayeredCache<V = unknown> {
    * asked. Promotes nothing. Throws MMCB_CODEC.
    */
   peek(key: string): V | undefined {
-    const held = this.#entries.get(key);
-    if (held !== undefined && this.#isServable(held)) return held.value as V | undefined;
+    const place = this.#memory.placeOf(key);
+    if (place !== undefined && this.#isServedAt(place)) return this.#memory.valueAt(place) as V | undefined;
     this.#check(key);
     const entry = this.#local.peek(key);
     if (entry === undefined || !this.#isFresh(entry)) return undefined;
@@ -307,13 +309,18 @@ export class LayeredCache<V = unknown> {
 
   /** Whether an entry can be served as it is, without asking anybody. */
   #isServable(entry: Entry): boolean {
-    return (
-      (entry.forever || entry.expires > this.#clock.now()) && (this.#remote === undefined || this.#remote.trusts(entry))
-    );
+    return this.#isFresh(entry) && (this.#remote === undefined || this.#remote.trusts(entry));
+  }
+
+  /** The same of the entry at a place in memory, which is looked at only where Redis is to be trusted. */
+  #isServedAt(place: number): boolean {
+    const expires = this.#memory.expiresAt(place);
+    if (expires !== Number.POSITIVE_INFINITY && expires <= this.#clock.now()) return false;
+    return this.#remote === undefined || this.#remote.trusts(this.#memory.entryAt(place) as Entry);
   }
 
   #isFresh(entry: Entry): boolean {
-    return entry.forever || entry.expires > this.#clock.now();
+    return entry.expires > this.#clock.now();
   }
 
   // ---- Writing ----
@@ -418,7 +425,7 @@ export class LayeredCache<V = unknown> {
    */
   async close(options?: WaitOptions): Promise<void> {
     const { signal } = readOptions(waitTable, options, 'close');
-    this.#entries = NONE;
+    this.#memory = NOTHING_HELD;
     this.#closing ??= this.#close();
     return orAbort(this.#closing, signal);
   }

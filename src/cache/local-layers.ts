@@ -59,10 +59,11 @@ export class LocalLayers {
    */
   find(key: string): Entry | undefined {
     const now = this.#now();
-    const held = this.memory.get(key);
-    if (held !== undefined) {
+    const place = this.memory.placeOf(key);
+    const held = place === undefined ? undefined : this.memory.entryAt(place);
+    if (place !== undefined && held !== undefined) {
       if (held.staleUntil > now) {
-        held.used = true;
+        this.memory.use(place);
         this.foundIn = 'memory';
         return held;
       }
@@ -212,10 +213,7 @@ export class LocalLayers {
 
   /** Whether a key was used in memory since this was last asked. */
   used(key: string): boolean {
-    const held = this.memory.get(key);
-    if (held === undefined || !held.used) return false;
-    held.used = false;
-    return true;
+    return this.memory.takeUsed(key);
   }
 
   /** Forgets what is in memory, because another thread has changed the file. */
@@ -269,16 +267,17 @@ export class LocalLayers {
   }
 
   #sweepMemory(now: number, removed: () => void): Sweep {
-    const entries = this.memory.entries.entries();
+    const { memory } = this;
+    let place = 0;
     let earliest = Number.POSITIVE_INFINITY;
     const step = (until: number): boolean => {
-      for (let count = 1; count % 256 !== 0 || performance.now() < until; count++) {
-        const next = entries.next();
-        if (next.done) return true;
-        const [key, entry] = next.value;
+      for (let count = 1; count % 256 !== 0 || performance.now() < until; count++, place++) {
+        if (place >= memory.places) return true;
+        const entry = memory.entryAt(place);
+        if (entry === undefined) continue;
         if (entry.staleUntil > now) earliest = Math.min(earliest, entry.staleUntil);
         else {
-          this.#expire(key, entry, now);
+          this.#expire(memory.keyAt(place), entry, now);
           removed();
         }
       }

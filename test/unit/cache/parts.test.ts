@@ -63,16 +63,52 @@ it('the memory layer spares what was used since its hand came by', () => {
   const layer = new MemoryLayer({ maxEntries: 3, maxBytes: 100 }, (key) => evicted.push(key));
   const entry = (bytes: number) => new Entry('', 1, 1, bytes, 0, '', 0, false);
   for (const key of ['a', 'b', 'c']) layer.put(key, entry(10));
-  (layer.get('a') as Entry).used = true;
+  layer.use(layer.placeOf('a') as number);
   layer.put('d', entry(10));
   layer.put('e', entry(10));
   expect(evicted).toEqual(['b', 'c']);
   layer.put('f', entry(90));
-  expect([[...layer.entries.keys()].length, layer.bytes]).toEqual([2, 100]);
+  expect([layer.size, layer.bytes]).toEqual([2, 100]);
   layer.put('f', entry(5));
   layer.delete('f');
   expect(layer.bytes).toBe(10);
   expect([layer.fits(101), layer.fits(100)]).toEqual([false, true]);
+});
+
+it('the memory layer holds what a Map would, less what it told of as evicted', () => {
+  const held = new Map<string, Entry>();
+  const bounds = { maxEntries: 300, maxBytes: 20_000 };
+  const layer = new MemoryLayer(bounds, (key) => expect(held.delete(key)).toBe(true));
+  let random = 1;
+  const below = (limit: number): number => {
+    random = (Math.imul(random, 1664525) + 1013904223) >>> 0;
+    return Math.floor((random / 2 ** 32) * limit);
+  };
+  for (let i = 0; i < 20_000; i++) {
+    const key = `${below(600)}`;
+    const place = layer.placeOf(key);
+    expect(place !== undefined).toBe(held.has(key));
+    if (below(4) === 0) {
+      expect(layer.delete(key)).toBe(held.get(key));
+      held.delete(key);
+    } else if (place !== undefined && below(2) === 0) {
+      layer.use(place);
+      expect([layer.keyAt(place), layer.takeUsed(key), layer.takeUsed(key)]).toEqual([key, true, false]);
+    } else {
+      const entry = new Entry(`value ${i}`, i, i, below(200), 0, '', 0, false);
+      held.set(key, entry);
+      layer.put(key, entry);
+      const at = layer.placeOf(key) as number;
+      expect([layer.valueAt(at), layer.expiresAt(at), layer.entryAt(at)]).toEqual([entry.value, i, entry]);
+    }
+    expect(layer.size).toBe(held.size);
+    expect(layer.size).toBeLessThanOrEqual(bounds.maxEntries);
+    expect(layer.bytes).toBeLessThanOrEqual(bounds.maxBytes);
+  }
+  expect(layer.bytes).toBe([...held.values()].reduce((sum, entry) => sum + entry.bytes, 0));
+  expect(layer.places).toBeLessThanOrEqual(bounds.maxEntries + 1); // places are used again
+  layer.clear();
+  expect([layer.size, layer.bytes, layer.places, layer.placeOf('1')]).toEqual([0, 0, 0, undefined]);
 });
 
 it('flights are marked by changes of their key, but not by their own', () => {
