@@ -14,6 +14,7 @@ export function planTrials(
     groups: string[];
     engines: string[];
     rounds: number;
+    large?: { entries: number; engines: string[]; groups: string[] } | undefined;
   },
   taken: (engine: string) => Record<string, string[]>,
 ): Trial[];

@@ -6,8 +6,11 @@ const MOST_BYTES = 2 ** 31;
 /** Entries beyond which only the table without sync is made. */
 const MOST_WITH_SYNC = 1_000_000;
 
-/** `taken` says of an engine in which groups it takes part, by durability. */
-export function planTrials({ sizes, entries, tables, groups, engines, rounds }, taken) {
+/**
+ * `taken` says of an engine in which groups it takes part, by durability. `large`: { entries, engines, groups } that are measured
+ * with that many entries as well, without sync; undefined for none.
+ */
+export function planTrials({ sizes, entries, tables, groups, engines, rounds, large }, taken) {
   const trials = [];
   const objectSize = sizes.includes(100) ? 100 : sizes[0]; // objects have a size of their own: they are measured once
   for (let round = 0; round < rounds; round++) {
@@ -23,6 +26,11 @@ export function planTrials({ sizes, entries, tables, groups, engines, rounds }, 
             }
           }
         }
+      }
+    }
+    for (const engine of engines.filter((name) => large?.engines.includes(name))) {
+      for (const group of large.groups.filter((name) => taken(engine).none.includes(name))) {
+        trials.push({ round, engine, group, durability: 'none', size: sizes[0], entries: large.entries });
       }
     }
   }

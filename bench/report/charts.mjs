@@ -23,7 +23,7 @@ function makeChart(figures, setting, labels) {
   const engines = figures.settings.engines.filter((engine) =>
     figures.workloads(setting).some((workload) => figures.ns({ ...setting, engine, workload })),
   );
-  if (engines.length === 0) return undefined;
+  if (engines.length < 2) return undefined; // nothing to compare
   const rows = figures.workloads(setting).map((workload) => {
     const values = engines.map((engine) => {
       const cell = figures.ns({ ...setting, engine, workload });

@@ -121,6 +121,14 @@ describe('plan', () => {
     ]);
   });
 
+  it('measures more entries of some engines and groups, each in every round', () => {
+    const large = { entries: 5000, engines: ['c'], groups: ['int', 'objects'] };
+    const more = planTrials({ ...settings, large }, () => ({ none: ['int'], commit: [] }));
+    expect(more.filter(({ entries }) => entries === 5000)).toEqual(
+      [0, 1].map((round) => ({ round, engine: 'c', group: 'int', durability: 'none', size: 100, entries: 5000 })),
+    );
+  });
+
   it('cuts what does not fit, and measures objects once', () => {
     expect(Math.max(...trials.map(({ size, entries }) => size * entries))).toBeLessThanOrEqual(2 ** 31);
     expect(new Set(trials.filter(({ group }) => group === 'objects').map(({ size }) => size))).toEqual(new Set([100]));
