@@ -6,6 +6,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { warmMemory } from './lib/memory.mjs';
 import { pushesToArray } from './queue/array.mjs';
 import { bullmqQueue } from './queue/bullmq.mjs';
 import { mmcbQueue, pushesToPartitionedQueue } from './queue/mmcb.mjs';
@@ -15,10 +16,13 @@ import { startRedis } from './queue/redis-server.mjs';
 const [first = '1000000', ...names] = process.argv.slice(2);
 const count = Number(first);
 const wanted = (name) => names.length === 0 || names.includes(name);
+/** The system has this much at hand when something is measured: see warmMemory. */
+const WARM_BYTES = 2 ** 30;
 const folder = mkdtempSync(join(tmpdir(), 'mmcb-bench-queue-'));
 
 /** Prints what one of `n` took, and how many a second that makes; the processor time of this process in brackets. */
 async function measure(what, n, work) {
+  warmMemory(WARM_BYTES);
   const cpu = process.cpuUsage();
   const start = performance.now();
   await work();

@@ -23,6 +23,7 @@ const steps = [
   ['branch coverage', ['coverage'], () => script('test:coverage')],
   ['instructions of hot paths', ['instructions'], () => script('test:instructions')],
   ['package', ['package'], () => script('test:package')],
+  ['documentation site', [], () => script('docs')],
 ];
 
 rmSync(join(root, 'build', 'reports'), { recursive: true, force: true });

@@ -59,5 +59,5 @@ export function warmMemory(bytes) {
   let memory = Buffer.allocUnsafeSlow(bytes);
   for (let i = 0; i < bytes; i += 4096) memory[i] = 1;
   memory = undefined;
-  globalThis.gc();
+  globalThis.gc?.();
 }
