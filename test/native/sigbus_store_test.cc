@@ -18,6 +18,7 @@
 #include "support/engine_fixture.h"
 #include "support/forwarding_platform.h"
 #include "support/lost_file.h"
+#include "support/sanitizer.h"
 
 using namespace mmcb;
 using namespace mmcb::test;
@@ -134,7 +135,7 @@ TEST_CASE("a file overwritten in place is not mixed with what was in it: the nex
 TEST_CASE("a store with its threads at work, cut short: every call returns, with the loss in the end") {
   TemporaryFolder folder;
   for (const uint64_t length : {uint64_t{0}, kHead + 5 * kMinSegmentSize + 300}) {
-    for (int round = 0; round < 4; round++) {
+    for (int round = 0; round < (kThreadSanitizer ? 2 : 4); round++) {
       CAPTURE(length);
       expect_well([&] {
         Options options = small_options();
