@@ -1,8 +1,15 @@
-export interface AddonNeeds {
+export interface Addon {
+  machine: string;
+  system: 'glibc' | 'musl' | 'macOS';
+  version: string;
   needed: string[];
-  glibc: string;
   exported: string[];
+  lacks: string[];
 }
-export function readAddon(path: string): Promise<AddonNeeds>;
-export function addonProblems(addon: AddonNeeds, maxGlibc?: string): string[];
-export function compareVersions(a: string, b: string): number;
+export interface WantedAddon {
+  machine?: string;
+  system?: string;
+  newest?: string;
+}
+export function readAddon(path: string, system?: string): Promise<Addon>;
+export function addonProblems(addon: Addon, wanted?: WantedAddon): string[];
