@@ -8,6 +8,9 @@ if(MMCB_ZIG_TARGET MATCHES "-macos")
   set(CMAKE_SYSTEM_NAME Darwin)
   # The Node-API is in the executable that loads the addon.
   set(CMAKE_SHARED_LINKER_FLAGS_INIT "-s -Wl,-undefined,dynamic_lookup")
+  # Else the addon would carry the path at which it was built.
+  set(CMAKE_BUILD_WITH_INSTALL_NAME_DIR ON)
+  set(CMAKE_INSTALL_NAME_DIR "@rpath")
   set(CMAKE_INSTALL_NAME_TOOL ${MMCB_ZIG}) # CMake insists on one, and never runs it: nothing is installed
 else()
   set(CMAKE_SYSTEM_NAME Linux)
