@@ -26,7 +26,7 @@
         ["OS=='linux'", {
           "ldflags": [
             "-pthread", "-static-libstdc++", "-static-libgcc",
-            "-Wl,--exclude-libs,ALL", "-Wl,-z,nodelete", "-Wl,-z,relro", "-Wl,-z,now"
+            "-Wl,--version-script=<(module_root_dir)/native/binding/exports.map", "-Wl,-z,nodelete", "-Wl,-z,relro", "-Wl,-z,now"
           ]
         }],
         ["OS=='mac'", {

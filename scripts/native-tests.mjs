@@ -1,6 +1,7 @@
 // Configures, builds and runs the native tests: plain CMake, no Node headers.
-//   node scripts/native-tests.mjs [--sanitize address,undefined | thread] [--power-cut | --kill] [-- arguments]
-// --power-cut and --kill run those harnesses instead of the doctest executable. Other arguments are passed on as well.
+//   node scripts/native-tests.mjs [--sanitize address,undefined | thread] [--target NAME] [--power-cut | --kill] [-- arguments]
+// --power-cut and --kill run those harnesses instead of the doctest executable. --target linux-arm64-musl, by hand: built with Zig
+// for another machine (lib/prebuild.mjs has the names), and run under QEMU where this one cannot. Other arguments are passed on as well.
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { compiles } from './lib/compiler.mjs';
@@ -8,11 +9,13 @@ import { installDebianPackages } from './lib/debian.mjs';
 import { parseDoctest, runDoctest, testFiles } from './lib/doctest.mjs';
 import { filesUnder } from './lib/fingerprint.mjs';
 import { cmake, fail, finish, root, run, skip, withoutRandomisation, works } from './lib/run.mjs';
+import { buildFor, emulator } from './lib/zig.mjs';
 
 const passedOn = process.argv.slice(2).filter((arg) => arg !== '--');
 const take = (index, count) => passedOn.splice(index, count).at(-1);
 const find = (flag) => passedOn.indexOf(flag);
 const sanitize = find('--sanitize') >= 0 ? take(find('--sanitize'), 2) : '';
+const machine = find('--target') >= 0 ? take(find('--target'), 2) : '';
 const harness = ['power-cut', 'kill'].find(
   (name) => find(`--${name}`) >= 0 && take(find(`--${name}`), 1) !== undefined,
 );
@@ -33,7 +36,7 @@ const oneThread = [
   'operations with crashes in between: the corpus*',
 ];
 
-const variant = sanitize ? sanitize.replace(/[^a-z]+/g, '-') : 'plain';
+const variant = machine || (sanitize ? sanitize.replace(/[^a-z]+/g, '-') : 'plain');
 const name = `${harness ?? 'native'}-${variant}`;
 const buildFolder = join('build', `native-${variant}`);
 const thirdParty = join(root, 'build', 'third-party', 'usr', 'include');
@@ -48,9 +51,10 @@ async function main() {
   const options = ['-DMMCB_BUILD_TESTS=ON', '-DMMCB_BUILD_ADDON=OFF', `-DMMCB_SANITIZE=${sanitize}`];
   // Said each time, because CMake remembers where it once was.
   options.push(existsSync(thirdParty) ? `-DMMCB_DOCTEST_DIR=${thirdParty}` : '-UMMCB_DOCTEST_DIR');
-  await cmake(buildFolder, options, [target]);
+  if (machine) await buildFor(machine, buildFolder, options, [target]);
+  else await cmake(buildFolder, options, [target]);
 
-  const plain = [join(root, buildFolder, target), ...passedOn];
+  const plain = [...(machine ? emulator(machine) : []), join(root, buildFolder, target), ...passedOn];
   const withThreads = [...plain, `-tce=${oneThread.map((title) => title.replaceAll(',', '\\,')).join()}`];
   const command = sanitize === 'thread' ? await withoutRandomisation(withThreads) : plain;
   const env = {
@@ -87,11 +91,14 @@ function parseCounts(output) {
 
 const sanitizerWorks = () => compiles('int main() {}\n', [`-fsanitize=${sanitize}`]);
 
-/** On the include path; else Debian's package, installed as root; else the same package unpacked under build/. */
+/**
+ * On the include path; else Debian's package, installed as root; else the same package unpacked under build/. For another machine
+ * always the last: beside it on the include path are the headers of this one.
+ */
 async function findDoctest() {
   const probe = () => compiles('#include <doctest/doctest.h>\n', ['-fsyntax-only', '-I', thirdParty]);
-  if (await probe()) return true;
-  if ((await installDebianPackages('doctest-dev')) && (await probe())) return true;
+  if (machine ? existsSync(join(thirdParty, 'doctest')) : await probe()) return true;
+  if (!machine && (await installDebianPackages('doctest-dev')) && (await probe())) return true;
   if (!(await works('apt-get'))) return false;
   const downloads = join(root, 'build', 'third-party');
   mkdirSync(downloads, { recursive: true });

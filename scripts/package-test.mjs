@@ -1,5 +1,7 @@
 // Packs the package as npm would, looks at what is inside, installs it in an empty folder and uses it from there:
 // ES module, CommonJS and TypeScript of both kinds (test/package/), and a build of the addon from the packed sources.
+//   node scripts/package-test.mjs [--release]
+// --release: with the addons that "npm run prebuilds" has made, for all machines; else with that of this machine's own compiler.
 import {
   cpSync,
   existsSync,
@@ -13,8 +15,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { addonProblems, readAddon } from './lib/elf.mjs';
-import { prebuildName } from './lib/prebuild.mjs';
+import { addonProblems, readAddon } from './lib/addon.mjs';
+import { hostTarget, prebuildName, releasedTargets, stagePrebuilds, targets } from './lib/prebuild.mjs';
 import { fail, finish, must, root, tool } from './lib/run.mjs';
 import { setup } from './setup.mjs';
 
@@ -24,9 +26,12 @@ const work = mkdtempSync(join(tmpdir(), 'mmcb-package-'));
 const app = join(work, 'app');
 const installedPackage = join(app, 'node_modules', manifest.name);
 const counts = { passed: 0, failed: 0, skipped: 0 };
-/** What a package of this one platform may weigh: packed, and installed. */
-const MAX_PACKED = 1.5 * 2 ** 20;
-const MAX_UNPACKED = 8 * 2 ** 20;
+/** Which machines the package has an addon for. */
+const isRelease = process.argv.includes('--release');
+const packedTargets = isRelease ? releasedTargets() : [hostTarget()];
+/** What a package of one platform may weigh, packed and installed, and what each other addon may add to it. */
+const MAX_PACKED = 1.5 * 2 ** 20 + (packedTargets.length - 1) * 0.4 * 2 ** 20;
+const MAX_UNPACKED = 8 * 2 ** 20 + (packedTargets.length - 1) * 2 ** 20;
 let tarball;
 let packed;
 let sizes;
@@ -64,7 +69,8 @@ async function pack() {
   for (const name of ['package.json', 'LICENSE', 'README.md', ...manifest.files]) {
     if (existsSync(join(root, name))) cpSync(join(root, name), join(copy, name), { recursive: true });
   }
-  cpSync(join(root, 'build/Release/mmcb.node'), join(copy, prebuildName()));
+  if (isRelease) stagePrebuilds(copy);
+  else cpSync(join(root, 'build/Release/mmcb.node'), join(copy, prebuildName()));
   const output = await must('npm pack', npm, ['pack', '--json', '--ignore-scripts', '--pack-destination', work], {
     cwd: copy,
   });
@@ -83,7 +89,7 @@ async function inspect() {
       'CMakeLists.txt',
       'native/sources.txt',
       'dist/cjs/package.json',
-      prebuildName(),
+      ...packedTargets.map(prebuildName),
     ];
     for (const entry of exportedFiles()) wanted.push(entry);
     const missing = wanted.filter((file) => !packed.includes(file));
@@ -103,7 +109,7 @@ async function inspect() {
     const { packed: small, unpacked: large } = sizes;
     expect(small <= MAX_PACKED && large <= MAX_UNPACKED, `${small} bytes packed, ${large} installed`);
   });
-  if (process.platform === 'linux') await test('the addon needs nothing but the C library', checkAddon);
+  if (process.platform === 'linux') await test('its addons need nothing but the C library', checkAddons);
   await test('publint', () =>
     must('publint', process.execPath, [tool('publint/src/cli.js'), 'run', tarball, '--strict']));
   await test('attw', () =>
@@ -124,9 +130,14 @@ async function inspect() {
   await test('build from the packed sources', buildFromSource);
 }
 
-async function checkAddon() {
-  const problems = addonProblems(await readAddon(join(root, 'build/Release/mmcb.node')));
-  expect(problems.length === 0, problems.join('; '));
+/** Those of a release need what their targets say; what was built with this machine's compiler may need its C library. */
+async function checkAddons() {
+  for (const target of packedTargets) {
+    const wanted = isRelease ? targets[target] : {};
+    const addon = await readAddon(join(work, 'package', prebuildName(target)), wanted.system);
+    const problems = addonProblems(addon, wanted);
+    expect(problems.length === 0, `${target}: ${problems.join('; ')}`);
+  }
 }
 
 /** As a newcomer does: a program stores something, the command line looks at it. */

@@ -1,48 +1,50 @@
-// npm run prebuilds: the addon for this platform, as the package is to carry it: optimised, stripped, checked, tried. (Not "prebuild":
-// npm would run that before each "build".)
-//   node scripts/prebuild.mjs [--max-glibc 2.28] [--output folder]
-// It goes to build/prebuilds/<target>/mmcb.node (or below another folder), not to prebuilds/, where it would be loaded instead of
-// later builds. For other platforms it runs on those: .github/workflows/prebuilds.yml. --max-glibc fails the build where the addon
-// would need a newer C library; releases are built where that is 2.28, the oldest that Node 20 itself runs with.
+// npm run prebuilds: the addons of a release, for every machine of lib/prebuild.mjs, built here with Zig: optimised, stripped,
+// checked, and loaded where that is this machine. They go to build/prebuilds/<target>/mmcb.node; npm pack takes them from there.
+// (Not "prebuild": npm would run that before each "build".)
+//   node scripts/prebuild.mjs [--target linux-x64]... [--force]
 import { cpSync, mkdirSync, statSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { addonProblems, readAddon } from './lib/elf.mjs';
-import { prebuildName } from './lib/prebuild.mjs';
-import { fail, must, root, works } from './lib/run.mjs';
+import { addonProblems, readAddon } from './lib/addon.mjs';
+import { isFresh, stampOutput } from './lib/fingerprint.mjs';
+import { hostTarget, releaseName, releasePrint, releaseStamp, targets } from './lib/prebuild.mjs';
+import { fail, must, root, step } from './lib/run.mjs';
+import { buildAddonFor, installZig } from './lib/zig.mjs';
 import { setup } from './setup.mjs';
 
+const names = Object.keys(targets);
 const { values } = parseArgs({
-  options: {
-    'max-glibc': { type: 'string', default: '' },
-    output: { type: 'string', default: join(root, 'build/prebuilds') },
-  },
+  options: { target: { type: 'string', multiple: true, default: names }, force: { type: 'boolean', default: false } },
 });
 
 await main().catch(fail);
 
 async function main() {
-  if (process.platform === 'win32') throw new Error('mmcb does not run on Windows yet: there is nothing to build');
-  await setup(['deps', 'native']);
-  const target = resolve(values.output, prebuildName().replace(/^prebuilds\//, ''));
-  mkdirSync(dirname(target), { recursive: true });
-  cpSync(join(root, 'build/Release/mmcb.node'), target);
-  await strip(target);
-  const needs = await check(target);
-  await must('loading it', process.execPath, ['-e', 'require(process.argv[1]).formatVersion', target]);
-  console.log(`  ${target}: ${(statSync(target).size / 1024).toFixed(0)} KiB${needs}`);
+  const unknown = values.target.filter((name) => !names.includes(name));
+  if (unknown.length > 0) throw new Error(`unknown target ${unknown.join(', ')}; there are ${names.join(', ')}`);
+  await setup(['deps']);
+  await step('Zig', installZig);
+  for (const target of values.target) await step(target, () => prebuild(target));
 }
 
-/** Symbols that only a debugger wants. */
-async function strip(path) {
-  const args = process.platform === 'darwin' ? ['-x', path] : ['--strip-unneeded', path];
-  if (await works('strip', ['--version'])) await must('strip', 'strip', args);
+async function prebuild(target) {
+  const print = releasePrint(target);
+  if (!values.force && isFresh(releaseName(target), releaseStamp(target), print)) return 'up to date';
+  const path = join(root, releaseName(target));
+  mkdirSync(dirname(path), { recursive: true });
+  cpSync(await buildAddonFor(target), path);
+  const needs = await check(path, target);
+  stampOutput(releaseStamp(target), print);
+  return `${(statSync(path).size / 1024).toFixed(0)} KiB, needs ${needs}`;
 }
 
-async function check(path) {
-  if (process.platform !== 'linux') return '';
-  const addon = await readAddon(path);
-  const problems = addonProblems(addon, values['max-glibc']);
+/** Fails for an addon that is not fit for the package; else says what it needs. */
+async function check(path, target) {
+  const addon = await readAddon(path, targets[target].system);
+  const problems = addonProblems(addon, targets[target]);
   if (problems.length > 0) throw new Error(`${path} is not fit for the package:\n  ${problems.join('\n  ')}`);
-  return addon.glibc === '' ? ', musl' : `, needs glibc ${addon.glibc}`;
+  const needs = `${addon.system} ${addon.version}`.trimEnd();
+  if (target !== hostTarget()) return needs;
+  await must('loading it', process.execPath, ['-e', 'require(process.argv[1]).formatVersion', path]);
+  return `${needs}, loads here`;
 }

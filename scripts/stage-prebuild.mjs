@@ -1,11 +1,16 @@
-// Puts the addon that was just built where the npm package carries it.
+// Puts the addons where the npm package carries them: all of build/prebuilds (npm run prebuilds makes them for a release), and for
+// this machine, where it has none there, what was just built.
 //   node scripts/stage-prebuild.mjs             into this folder (before npm pack)
-//   node scripts/stage-prebuild.mjs --remove    and away again: it would be loaded instead of later builds
-import { cpSync, rmSync } from 'node:fs';
+//   node scripts/stage-prebuild.mjs --remove    and away again: they would be loaded instead of later builds
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { prebuildName } from './lib/prebuild.mjs';
-import { root } from './lib/run.mjs';
+import { prebuildName, stagePrebuilds, targets } from './lib/prebuild.mjs';
+import { fail, root } from './lib/run.mjs';
 
-const target = join(root, prebuildName());
-if (process.argv.includes('--remove')) rmSync(target, { force: true });
-else cpSync(join(root, 'build/Release/mmcb.node'), target);
+try {
+  if (process.argv.includes('--remove')) {
+    for (const target of Object.keys(targets)) rmSync(join(root, prebuildName(target)), { force: true });
+  } else console.error(`staged ${stagePrebuilds(root).join(', ')}`); // stdout is npm pack's
+} catch (error) {
+  fail(error);
+}

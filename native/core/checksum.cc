@@ -13,6 +13,7 @@
 #include <cstring>
 
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
 #elif defined(__aarch64__)
 #include <arm_acle.h>
@@ -61,6 +62,13 @@ constexpr Tables kTables = make_tables();
 
 #if defined(__x86_64__)
 
+// Clang counts the crc32 instruction apart from the rest of SSE 4.2; GCC before 11 does not know it apart.
+#if defined(__clang__)
+#define MMCB_TARGET_CRC __attribute__((target("sse4.2,crc32,pclmul")))
+#else
+#define MMCB_TARGET_CRC __attribute__((target("sse4.2,pclmul")))
+#endif
+
 constexpr size_t kInterleaveFrom = 512;  // below, joining the lanes costs more than it saves
 constexpr size_t kMaxLaneWords = 128;
 
@@ -79,12 +87,12 @@ constexpr std::array<uint32_t, 2 * kMaxLaneWords + 1> make_shifts() {
 
 constexpr auto kShift = make_shifts();
 
-__attribute__((target("sse4.2,pclmul"))) inline __m128i shifted(uint64_t crc, size_t words) {
+MMCB_TARGET_CRC inline __m128i shifted(uint64_t crc, size_t words) {
   return _mm_clmulepi64_si128(_mm_cvtsi64_si128(static_cast<long long>(crc)),
                               _mm_cvtsi64_si128(static_cast<long long>(kShift[words])), 0);
 }
 
-__attribute__((target("sse4.2,pclmul"))) uint32_t crc32c_hardware(uint32_t seed, const void* data, size_t length) {
+MMCB_TARGET_CRC uint32_t crc32c_hardware(uint32_t seed, const void* data, size_t length) {
   const auto* at = static_cast<const unsigned char*>(data);
   uint64_t crc = static_cast<uint32_t>(~seed);
   while (length >= kInterleaveFrom) {
@@ -116,7 +124,12 @@ __attribute__((target("sse4.2,pclmul"))) uint32_t crc32c_hardware(uint32_t seed,
   return ~tail;
 }
 
-bool has_hardware() { return __builtin_cpu_supports("sse4.2") != 0 && __builtin_cpu_supports("pclmul") != 0; }
+// Not __builtin_cpu_supports(): what it asks is in a library of the compiler that not every linker puts into a shared object.
+bool has_hardware() {
+  unsigned a = 0, b = 0, features = 0, d = 0;
+  constexpr unsigned kNeeded = bit_SSE4_2 | bit_PCLMUL;
+  return __get_cpuid(1, &a, &b, &features, &d) != 0 && (features & kNeeded) == kNeeded;
+}
 
 #elif defined(__aarch64__)
 

@@ -1,8 +1,4 @@
-export interface AddonNeeds {
-  needed: string[];
-  glibc: string;
-  exported: string[];
-}
-export function readAddon(path: string): Promise<AddonNeeds>;
-export function addonProblems(addon: AddonNeeds, maxGlibc?: string): string[];
-export function compareVersions(a: string, b: string): number;
+import type { Addon } from './addon.mjs';
+
+export function readElf(path: string): Promise<Addon>;
+export function parseElf(text: string): Addon;

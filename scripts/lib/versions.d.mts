@@ -1,0 +1,1 @@
+export function compareVersions(a: string, b: string): number;
