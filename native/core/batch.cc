@@ -127,7 +127,7 @@ Status Batch::prepare(BatchOperation& operation, uint64_t word) {
   if (change == nullptr && operation.type != Type::kAdd) {
     Engine::Found found;
     Status status = keyed ? engine_.locate(key, word, &found) : engine_.locate(operation.address, &found);
-    if (status.ok() && !keyed && found.header.key_size != 0) status = engine_.check_version_locked(found.offset);
+    if (status.ok() && !keyed && found.header.key_size != 0) status = engine_.check_found(found);
     if (status.ok()) {
       // An earlier operation may have named it already.
       change = pending(found.address);

@@ -92,11 +92,14 @@ MMCB_TARGET_CRC inline __m128i shifted(uint64_t crc, size_t words) {
                               _mm_cvtsi64_si128(static_cast<long long>(kShift[words])), 0);
 }
 
-MMCB_TARGET_CRC uint32_t crc32c_hardware(uint32_t seed, const void* data, size_t length) {
-  const auto* at = static_cast<const unsigned char*>(data);
-  uint64_t crc = static_cast<uint32_t>(~seed);
-  while (length >= kInterleaveFrom) {
-    const size_t words = length / 24 < kMaxLaneWords ? length / 24 : kMaxLaneWords;
+// All of these take and return the register, which is the complement of a CRC.
+
+// The longest part of the bytes that three lanes can share; says how much that is.
+MMCB_TARGET_CRC __attribute__((noinline)) uint64_t add_interleaved(uint64_t crc, const unsigned char** data,
+                                                                   size_t* length) {
+  const unsigned char* at = *data;
+  while (*length >= kInterleaveFrom) {
+    const size_t words = *length / 24 < kMaxLaneWords ? *length / 24 : kMaxLaneWords;
     const size_t lane = words * 8;
     uint64_t second = 0;
     uint64_t third = 0;
@@ -108,7 +111,22 @@ MMCB_TARGET_CRC uint32_t crc32c_hardware(uint32_t seed, const void* data, size_t
     const __m128i joined = _mm_xor_si128(shifted(crc, 2 * words), shifted(second, words));
     crc = third ^ _mm_crc32_u64(0, static_cast<uint64_t>(_mm_cvtsi128_si64(joined)));
     at += 2 * lane;
-    length -= 3 * lane;
+    *length -= 3 * lane;
+  }
+  *data = at;
+  return crc;
+}
+
+MMCB_TARGET_CRC inline uint32_t add_bytes(uint32_t before, const void* data, size_t length) {
+  const auto* at = static_cast<const unsigned char*>(data);
+  uint64_t crc = before;
+  if (length >= kInterleaveFrom) [[unlikely]]
+    crc = add_interleaved(crc, &at, &length);
+  for (; length >= 32; length -= 32, at += 32) {
+    crc = _mm_crc32_u64(crc, load<uint64_t>(at));
+    crc = _mm_crc32_u64(crc, load<uint64_t>(at + 8));
+    crc = _mm_crc32_u64(crc, load<uint64_t>(at + 16));
+    crc = _mm_crc32_u64(crc, load<uint64_t>(at + 24));
   }
   for (; length >= 8; length -= 8, at += 8) crc = _mm_crc32_u64(crc, load<uint64_t>(at));
   auto tail = static_cast<uint32_t>(crc);
@@ -121,7 +139,15 @@ MMCB_TARGET_CRC uint32_t crc32c_hardware(uint32_t seed, const void* data, size_t
     at += 2;
   }
   if ((length & 1) != 0) tail = _mm_crc32_u8(tail, *at);
-  return ~tail;
+  return tail;
+}
+
+MMCB_TARGET_CRC inline uint32_t add_head(uint32_t before, const unsigned char* at) {
+  static_assert(kChecksumHead == 3 * 8 + 4);
+  uint64_t crc = _mm_crc32_u64(before, load<uint64_t>(at));
+  crc = _mm_crc32_u64(crc, load<uint64_t>(at + 8));
+  crc = _mm_crc32_u64(crc, load<uint64_t>(at + 16));
+  return _mm_crc32_u32(static_cast<uint32_t>(crc), load<uint32_t>(at + 24));
 }
 
 // Not __builtin_cpu_supports(): what it asks is in a library of the compiler that not every linker puts into a shared object.
@@ -139,9 +165,10 @@ bool has_hardware() {
 #define MMCB_TARGET_CRC __attribute__((target("+crc")))
 #endif
 
-MMCB_TARGET_CRC uint32_t crc32c_hardware(uint32_t seed, const void* data, size_t length) {
+// These take and return the register, which is the complement of a CRC.
+MMCB_TARGET_CRC inline uint32_t add_bytes(uint32_t before, const void* data, size_t length) {
   const auto* at = static_cast<const unsigned char*>(data);
-  uint32_t crc = ~seed;
+  uint32_t crc = before;
   for (; length >= 8; length -= 8, at += 8) crc = __crc32cd(crc, load<uint64_t>(at));
   if ((length & 4) != 0) {
     crc = __crc32cw(crc, load<uint32_t>(at));
@@ -152,7 +179,11 @@ MMCB_TARGET_CRC uint32_t crc32c_hardware(uint32_t seed, const void* data, size_t
     at += 2;
   }
   if ((length & 1) != 0) crc = __crc32cb(crc, *at);
-  return ~crc;
+  return crc;
+}
+
+MMCB_TARGET_CRC inline uint32_t add_head(uint32_t before, const unsigned char* at) {
+  return add_bytes(before, at, kChecksumHead);
 }
 
 bool has_hardware() {
@@ -165,29 +196,53 @@ bool has_hardware() {
 
 #else
 
-uint32_t crc32c_hardware(uint32_t crc, const void* data, size_t length) { return crc32c_portable(crc, data, length); }
+#define MMCB_TARGET_CRC
+
+uint32_t add_bytes(uint32_t before, const void* data, size_t length) { return ~crc32c_portable(~before, data, length); }
+uint32_t add_head(uint32_t before, const unsigned char* at) { return add_bytes(before, at, kChecksumHead); }
 bool has_hardware() { return false; }
 
 #endif
 
-using Implementation = uint32_t (*)(uint32_t, const void*, size_t);
+MMCB_TARGET_CRC uint32_t run_in_hardware(uint32_t crc, const void* head, const void* middle, size_t middle_length,
+                                         const void* data, size_t length) {
+  uint32_t state = ~crc;
+  if (head != nullptr) state = add_head(state, static_cast<const unsigned char*>(head));
+  if (middle_length != 0) state = add_bytes(state, middle, middle_length);
+  return ~add_bytes(state, data, length);
+}
 
-uint32_t resolve_and_run(uint32_t crc, const void* data, size_t length);
+uint32_t run_by_table(uint32_t crc, const void* head, const void* middle, size_t middle_length, const void* data,
+                      size_t length) {
+  if (head != nullptr) crc = crc32c_portable(crc, head, kChecksumHead);
+  return crc32c_portable(crc32c_portable(crc, middle, middle_length), data, length);
+}
+
+using Implementation = uint32_t (*)(uint32_t, const void*, const void*, size_t, const void*, size_t);
+
+uint32_t resolve_and_run(uint32_t crc, const void* head, const void* middle, size_t middle_length, const void* data,
+                         size_t length);
 
 // Constant-initialised to the resolver, so that it is right before any static constructor has run; every later call is a
 // plain load and a jump. Racing first calls store the same value.
 std::atomic<Implementation> implementation{&resolve_and_run};
 
-uint32_t resolve_and_run(uint32_t crc, const void* data, size_t length) {
-  const Implementation chosen = has_hardware() ? &crc32c_hardware : &crc32c_portable;
+uint32_t resolve_and_run(uint32_t crc, const void* head, const void* middle, size_t middle_length, const void* data,
+                         size_t length) {
+  const Implementation chosen = has_hardware() ? &run_in_hardware : &run_by_table;
   implementation.store(chosen, std::memory_order_relaxed);
-  return chosen(crc, data, length);
+  return chosen(crc, head, middle, middle_length, data, length);
 }
 
 }  // namespace
 
 uint32_t crc32c(uint32_t crc, const void* data, size_t length) {
-  return implementation.load(std::memory_order_relaxed)(crc, data, length);
+  return implementation.load(std::memory_order_relaxed)(crc, nullptr, nullptr, 0, data, length);
+}
+
+uint32_t crc32c_with_head(uint32_t crc, const void* head, const void* middle, size_t middle_length, const void* data,
+                          size_t length) {
+  return implementation.load(std::memory_order_relaxed)(crc, head, middle, middle_length, data, length);
 }
 
 uint32_t crc32c_portable(uint32_t seed, const void* data, size_t length) {

@@ -253,18 +253,31 @@ class Engine {
   }
 
   // ---- Write path (engine_write.cc); all under lock_ ----
+  // Why no change may be made now; ok where may_write().
   Status writable() const;
+  bool may_write() const {
+    return !volume_.is_lost() && !failed_.load(std::memory_order_relaxed) && !options_.read_only;
+  }
   // Runs one change under the lock. A change that met a hole in the file has failed, whatever it says.
   template <typename Body>
   Status change(Body&& body);
   // Resolves and reads the header; kNotFound, or kCorrupt where the header cannot be this entry's.
   Status locate(Address address, Found* found) const;
   Status read_header(uint64_t offset, Found* found) const;
-  Status locate(const Key& key, uint64_t word, Found* found) const;
-  Status check_sizes(const Key& key, Bytes data) const;
+  // Where there is none, `*vacancy` is for insert_new().
+  Status locate(const Key& key, uint64_t word, Found* found, KeyIndex::Vacancy* vacancy) const;
+  Status locate(const Key& key, uint64_t word, Found* found) const {
+    KeyIndex::Vacancy ignored;
+    return locate(key, word, found, &ignored);
+  }
+  Status check_sizes(const Key& key, Bytes data) const {
+    return key.bytes.size() <= kMaxKeySize && data.size() <= kMaxDataSize ? Status() : too_large(key, data);
+  }
+  Status too_large(const Key& key, Bytes data) const;
   uint32_t capacity_for(size_t key_size, uint64_t data_size) const;
   bool may_update_in_place(const Found& found, uint64_t data_size) const;
-  Status insert_new(const Key& key, uint64_t word, Bytes data, Address* address);
+  // `vacancy`: what locate() said of the key, unless it is plain.
+  Status insert_new(const Key& key, uint64_t word, const KeyIndex::Vacancy& vacancy, Bytes data, Address* address);
   Status update_found(const Found& found, Bytes data);
   Status update_in_place(const Found& found, Bytes data);
   // Writes a new version of an entry elsewhere. `stream` and `verify_source` for compaction.
@@ -327,6 +340,8 @@ class Engine {
   void close_order(const OrderedSnapshot& snapshot);
 
   Status check_version_locked(uint64_t offset) const;
+  // The same of what was found just now, at less cost.
+  Status check_found(const Found& found) const;
   Status check_entry(uint64_t offset, uint64_t run_end) const;
   uint64_t find_offset(const Key& key) const { return find_offset(key, word_of(key)); }
   uint64_t find_offset(const Key& key, uint64_t word) const;

@@ -45,16 +45,11 @@ Engine::Copied Engine::copy_entry(uint64_t offset, Address expected, MutableByte
     if (with_key && header->key_size <= target.size()) copy_out(target.data(), key, header->key_size);
     return Copied::kDone;
   }
-  if (with_key) {
-    copy_out(target.data(), key, wanted);
-    key = target.data();
-  } else {
-    copy_out(target.data(), key + header->key_size, wanted);
-  }
-  const std::byte* data = with_key ? key + header->key_size : target.data();
+  copy_out(target.data(), with_key ? key : key + header->key_size, wanted);
+  // Of what was copied: the key, where it is not, never changes.
   const uint32_t seed = entry_seed(seed_, offset, segments_.incarnation_at(offset));
-  return header->crc == entry_crc(seed, bytes, key, header->key_size, data, header->data_size) ? Copied::kDone
-                                                                                               : Copied::kChanged;
+  const uint32_t crc = entry_crc(seed, bytes, key, with_key ? 0 : header->key_size, target.data(), wanted);
+  return header->crc == crc ? Copied::kDone : Copied::kChanged;
 }
 
 bool Engine::is_whole(uint64_t offset) const {
@@ -65,8 +60,8 @@ bool Engine::is_whole(uint64_t offset) const {
   const uint64_t size = header.used_size();
   if (header.crc == 0 || size > volume_.size() - offset) return false;
   const std::byte* key = at + EntryHeader::kSize;
-  return header.crc == entry_crc(entry_seed(seed_, offset, segments_.incarnation_at(offset)), bytes, key,
-                                 header.key_size, key + header.key_size, header.data_size);
+  return header.crc == entry_crc(entry_seed(seed_, offset, segments_.incarnation_at(offset)), bytes, nullptr, 0, key,
+                                 uint64_t{header.key_size} + header.data_size);
 }
 
 // `resolve` sets the offset and the expected address (slot kNoSlot: any) and returns false when there is no entry.

@@ -21,10 +21,12 @@ namespace mmcb {
 template <typename Body>
 Status Engine::change(Body&& body) {
   std::lock_guard guard(lock_);
-  MMCB_TRY(writable());
+  if (!may_write()) return writable();
   Status status = body();
-  // What looks like damage may be a file cut short in the middle of a page, which no fault tells of.
-  MMCB_TRY(status.code() == Code::kCorrupt ? check_file_size() : check_file());
+  if (status.code() == Code::kCorrupt || volume_.is_lost()) [[unlikely]] {
+    // What looks like damage may be a file cut short in the middle of a page, which no fault tells of.
+    MMCB_TRY(status.code() == Code::kCorrupt ? check_file_size() : check_file());
+  }
   return status;
 }
 
@@ -33,7 +35,7 @@ Status Engine::add(Bytes data, Address* address) {
   MMCB_TRY(check_sizes(key, data));
   throttle();
   return change([&] {
-    MMCB_TRY(insert_new(key, 0, data, address));
+    MMCB_TRY(insert_new(key, 0, {}, data, address));
     adds_++;
     return Status();
   });
@@ -47,7 +49,7 @@ Status Engine::update(Address address, Bytes data) {
     Found found;
     MMCB_TRY(locate(address, &found));
     // The new version takes the key over: a damaged one must not get a checksum that holds.
-    if (found.header.key_size != 0) MMCB_TRY(check_version_locked(found.offset));
+    if (found.header.key_size != 0) MMCB_TRY(check_found(found));
     MMCB_TRY(update_found(found, data));
     updates_++;
     return Status();
@@ -60,7 +62,7 @@ Status Engine::remove(Address address) {
     Found found;
     MMCB_TRY(locate(address, &found));
     // By a damaged key its cell in the index would not be found, and would lead to whatever comes to stand here next.
-    if (found.header.key_size != 0) MMCB_TRY(check_version_locked(found.offset));
+    if (found.header.key_size != 0) MMCB_TRY(check_found(found));
     MMCB_TRY(reserve_order(found.header.kind, 0, 1));
     remove_found(found);
     removes_++;
@@ -75,7 +77,8 @@ Status Engine::set(Key key, Bytes data, Address* address) {
   index_for(key.kind).prefetch(word);
   return change([&] {
     Found found;
-    Status status = locate(key, word, &found);
+    KeyIndex::Vacancy vacancy;
+    Status status = locate(key, word, &found, &vacancy);
     if (status.ok()) {
       if (address != nullptr) *address = found.address;
       MMCB_TRY(update_found(found, data));
@@ -84,7 +87,7 @@ Status Engine::set(Key key, Bytes data, Address* address) {
     }
     if (status.code() != Code::kNotFound) return status;
     Address fresh;
-    MMCB_TRY(insert_new(key, word, data, &fresh));
+    MMCB_TRY(insert_new(key, word, vacancy, data, &fresh));
     if (address != nullptr) *address = fresh;
     adds_++;
     return Status();
@@ -135,16 +138,19 @@ void Engine::settle_digest() {
 
 Status Engine::place_entry(Stream stream, EntryHeader* header, Place* place) {
   header->epoch = open_epoch_.load(std::memory_order_relaxed);
-  Status status = segments_.allocate(stream, header->total_size(), header->epoch, place);
-  if (status.code() == Code::kNoSpace || status.code() == Code::kFull) {
-    // Space that has become reusable since the last sync point may do. Without any the disk need not be asked again: that
-    // takes a full file system milliseconds.
-    const uint32_t free = segments_.free_segments();
-    release_space();
-    if (segments_.free_segments() == free) return status;
-    status = segments_.allocate(stream, header->total_size(), header->epoch, place);
+  const uint64_t size = header->total_size();
+  if (!segments_.place_in_active(stream, size, place)) {
+    Status status = segments_.allocate(stream, size, header->epoch, place);
+    if (status.code() == Code::kNoSpace || status.code() == Code::kFull) {
+      // Space that has become reusable since the last sync point may do. Without any the disk need not be asked again: that
+      // takes a full file system milliseconds.
+      const uint32_t free = segments_.free_segments();
+      release_space();
+      if (segments_.free_segments() == free) return status;
+      status = segments_.allocate(stream, size, header->epoch, place);
+    }
+    if (!status.ok()) return status;
   }
-  MMCB_TRY(status);
   header->ordinal = place->ordinal;
   return Status();
 }
@@ -182,7 +188,7 @@ void Engine::publish(const Place& place, const EntryHeader& header) {
 
 void Engine::end_entry(const Found& found) {
   const uint32_t segment = segments_.index_of(found.offset);
-  store64(volume_.at(mark_offset_of(found)),
+  store64(volume_.at(mark_offset(segments_.end_of(segment), found.header.ordinal)),
           encode_mark(seed_, segment, segments_.at(segment).incarnation, found.header.ordinal,
                       open_epoch_.load(std::memory_order_relaxed)));
   MMCB_STEP(kEntryEnded);
@@ -190,7 +196,8 @@ void Engine::end_entry(const Found& found) {
 
 // ---- Single changes -------------------------------------------------------------------------------------------------------------
 
-Status Engine::insert_new(const Key& key, uint64_t word, Bytes data, Address* address) {
+Status Engine::insert_new(const Key& key, uint64_t word, const KeyIndex::Vacancy& vacancy, Bytes data,
+                          Address* address) {
   EntryHeader header;
   header.kind = key.kind;
   header.key_size = static_cast<uint16_t>(key.bytes.size());
@@ -215,7 +222,7 @@ Status Engine::insert_new(const Key& key, uint64_t word, Bytes data, Address* ad
   if (key.kind != Kind::kPlain) {
     // The last step that can fail comes before the entry is there. A reader that finds it now sees no checksum yet, and
     // tries again.
-    if (Status status = index_for(key.kind).insert(word, place.offset); !status.ok()) {
+    if (Status status = index_for(key.kind).insert(word, place.offset, vacancy); !status.ok()) {
       slots_.abandon(fresh);
       end_sealed_if_empty();
       return status;

@@ -176,27 +176,10 @@ bool decode_trailer(uint64_t word, uint32_t file_seed, uint32_t segment, uint32_
   return word == encode_trailer(file_seed, segment, *incarnation);
 }
 
-// The word after the slot: generation (21 bits), kind (3 bits), the epoch's upper 8 bits.
-void encode(const EntryHeader& h, std::byte (&bytes)[EntryHeader::kSize]) {
-  const uint32_t tag = (h.generation & kGenerationMask) | static_cast<uint32_t>(h.kind) << kGenerationBits |
-                       static_cast<uint32_t>(h.epoch >> 32) << 24;
-  Writer(bytes)
-      .put(h.crc)
-      .put(h.data_size)
-      .put(h.capacity)
-      .put(h.slot)
-      .put(tag)
-      .put(static_cast<uint32_t>(h.epoch))
-      .put(h.version)
-      .put(h.ordinal)
-      .put(h.key_size);
-}
-
 uint32_t entry_crc(uint32_t seed, const std::byte* header_bytes, const void* key, size_t key_size, const void* data,
                    size_t data_size) {
-  uint32_t crc = crc32c(seed, header_bytes + 4, EntryHeader::kSize - 4);
-  if (key_size != 0) crc = crc32c(crc, key, key_size);
-  if (data_size != 0) crc = crc32c(crc, data, data_size);
+  static_assert(kChecksumHead == EntryHeader::kSize - 4);
+  const uint32_t crc = crc32c_with_head(seed, header_bytes + 4, key, key_size, data, data_size);
   return crc == 0 ? 1 : crc;
 }
 

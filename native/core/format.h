@@ -215,15 +215,25 @@ struct EntryHeader {
 
 inline constexpr uint32_t kMaxOrdinals = 0x10000;
 
-void encode(const EntryHeader& header, std::byte (&bytes)[EntryHeader::kSize]);
+struct StoredEntryHeader {
+  uint32_t crc, data_size, capacity, slot;
+  uint32_t tag;  // generation (21 bits), kind (3 bits), the epoch's upper 8 bits
+  uint32_t epoch_low, version;
+  uint16_t ordinal, key_size;
+};
+static_assert(sizeof(StoredEntryHeader) == EntryHeader::kSize);
 
-// Here, because opening decodes every header of a file.
+// These two here, because every change encodes a header, and opening decodes every header of a file.
+inline void encode(const EntryHeader& h, std::byte (&bytes)[EntryHeader::kSize]) {
+  const uint32_t tag = (h.generation & kGenerationMask) | static_cast<uint32_t>(h.kind) << kGenerationBits |
+                       static_cast<uint32_t>(h.epoch >> 32) << 24;
+  const StoredEntryHeader stored = {h.crc,     h.data_size, h.capacity, h.slot, tag, static_cast<uint32_t>(h.epoch),
+                                    h.version, h.ordinal,   h.key_size};
+  std::memcpy(bytes, &stored, sizeof stored);
+}
+
 inline EntryHeader decode_entry_header(const std::byte* bytes) {
-  struct {
-    uint32_t crc, data_size, capacity, slot, tag, epoch_low, version;
-    uint16_t ordinal, key_size;
-  } stored;
-  static_assert(sizeof stored == EntryHeader::kSize);
+  StoredEntryHeader stored;
   std::memcpy(&stored, bytes, sizeof stored);
   EntryHeader h;
   h.crc = stored.crc;

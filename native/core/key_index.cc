@@ -98,13 +98,29 @@ Status KeyIndex::insert(uint64_t key, uint64_t offset) {
     }
     cell = vacancy(table, hash, key, UINT64_MAX);
   }
+  occupy(shard, *cell, key, offset);
+  return Status();
+}
+
+Status KeyIndex::insert(uint64_t key, uint64_t offset, const Vacancy& vacancy) {
+  const uint64_t hash = spread(key);
+  Shard& shard = this->shard(hash);
+  const uint64_t table = shard.table.load(std::memory_order_relaxed);
+  if (vacancy.cell == nullptr || vacancy.table != table ||
+      shard.used >= limit(static_cast<unsigned>(hash >> (64 - kLog2Shards)), log2_cells(table))) {
+    return insert(key, offset);
+  }
+  occupy(shard, *vacancy.cell, key, offset);
+  return Status();
+}
+
+void KeyIndex::occupy(Shard& shard, Cell& cell, uint64_t key, uint64_t offset) {
   // The cell is in use from the moment it has a key. Both stores release: the offset may also be seen by a reader that
   // took the key of the cell's former user, and it must then see that the sequence has changed since.
-  cell->offset.store(offset, std::memory_order_release);
-  cell->key.store(key, std::memory_order_release);
+  cell.offset.store(offset, std::memory_order_release);
+  cell.key.store(key, std::memory_order_release);
   ++shard.used;
   size_.store(size_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  return Status();
 }
 
 bool KeyIndex::move(uint64_t key, uint64_t from, uint64_t to) {

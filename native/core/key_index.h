@@ -49,8 +49,15 @@ class KeyIndex {
   // Brings the cell's cache line in ahead of find().
   void prefetch(uint64_t key) const;
 
+  // The same for the writer, whom nobody disturbs. Where it finds nothing, `*vacancy` is where the search ended.
+  struct Vacancy;
+  template <typename Match>
+  uint64_t find(uint64_t key, Match&& match, Vacancy* vacancy) const;
+
   // Precondition: no cell for this entry exists yet. kNoMemory where the index cannot grow.
   Status insert(uint64_t key, uint64_t offset);
+  // The same behind a find() that left `vacancy`, and no other change of the index since: without a search, mostly.
+  Status insert(uint64_t key, uint64_t offset, const Vacancy& vacancy);
   // find() and, where that finds nothing, insert(), in one search: for recovery, which no reader runs beside. `*found` is
   // what find() would say; only where it is 0 the cell was inserted.
   template <typename Match>
@@ -157,6 +164,8 @@ class KeyIndex {
   Cell* locate(const Shard& shard, uint64_t spread, uint64_t key, uint64_t offset) const;
   // The first empty cell from a key's home on; null where it is further away than `furthest`.
   Cell* vacancy(uint64_t table, uint64_t spread, uint64_t key, uint64_t furthest) const;
+  // Fills a vacant cell.
+  void occupy(Shard& shard, Cell& cell, uint64_t key, uint64_t offset);
   // Makes a full shard larger.
   Status grow(Shard& shard, unsigned number);
   // Moves a shard to a new table of this size, under the stronger hash if `scattered`.
@@ -178,6 +187,12 @@ class KeyIndex {
   uint64_t expected_ = 0;
   std::atomic<uint64_t> size_{0};
   std::vector<Retired> retired_;
+};
+
+// Where a key that was not found would go.
+struct KeyIndex::Vacancy {
+  uint64_t table = 0;
+  Cell* cell = nullptr;  // null: none was found near enough
 };
 
 // Keys to be inserted, by shard.
@@ -223,6 +238,26 @@ uint64_t KeyIndex::find(uint64_t key, Match&& match) const {
     }
     if (shard.sequence.load(std::memory_order_relaxed) == sequence) return found;
     back_off(attempt);
+  }
+}
+
+template <typename Match>
+uint64_t KeyIndex::find(uint64_t key, Match&& match, Vacancy* vacancy) const {
+  const uint64_t hash = spread(key);
+  const uint64_t table = shard(hash).table.load(std::memory_order_relaxed);
+  Cell* const first = cells(table);
+  const uint64_t mask = (uint64_t{1} << log2_cells(table)) - 1;
+  uint64_t index = home(hash, key, table);
+  // Ends: a table is never full.
+  for (uint64_t passed = 0;; ++passed, index = (index + 1) & mask) {
+    const uint64_t word = first[index].key.load(std::memory_order_relaxed);
+    if (word == 0) {
+      *vacancy = {table, passed <= kClustered ? &first[index] : nullptr};
+      return 0;
+    }
+    if (word != key) continue;
+    const uint64_t offset = first[index].offset.load(std::memory_order_relaxed);
+    if (exact_ || match(offset)) return offset;
   }
 }
 

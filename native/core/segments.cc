@@ -1,6 +1,7 @@
 #include "core/segments.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "core/step.h"
@@ -18,6 +19,7 @@ static_assert(kMaxSegmentSize / (EntryHeader::kSize + sizeof(uint64_t)) < kMaxOr
 
 Status Segments::initialize(uint32_t segment_size, uint64_t head, uint32_t seed, uint64_t max_size) {
   segment_size_ = segment_size;
+  log2_segment_size_ = static_cast<unsigned>(std::countr_zero(segment_size));
   head_ = head;
   seed_ = seed;
   max_size_ = max_size;
@@ -56,7 +58,7 @@ bool Segments::place_in(uint32_t segment, uint64_t total_size, Place* place) {
   Segment& s = segments_[segment];
   const uint64_t start = offset_of(segment);
   const uint64_t offset = entry_start(start + s.used);
-  const uint64_t mark = mark_offset(end_of(segment), s.ordinals);
+  const uint64_t mark = mark_offset(start + (uint64_t{s.run_length} << log2_segment_size_), s.ordinals);
   if (offset + total_size > mark) return false;
   *place = {offset, mark, segment, s.incarnation, static_cast<uint16_t>(s.ordinals)};
   s.ordinals++;

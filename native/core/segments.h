@@ -14,10 +14,10 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <vector>
 
+#include "core/chunked_array.h"
 #include "core/format.h"
 #include "core/platform/platform.h"
 #include "core/reader_pins.h"
@@ -89,9 +89,9 @@ class Segments {
   uint64_t head() const { return head_; }
   uint32_t seed() const { return seed_; }
   uint32_t count() const { return static_cast<uint32_t>(segments_.size()); }
-  uint64_t offset_of(uint32_t segment) const { return head_ + static_cast<uint64_t>(segment) * segment_size_; }
+  uint64_t offset_of(uint32_t segment) const { return head_ + (static_cast<uint64_t>(segment) << log2_segment_size_); }
   // Precondition: offset >= head().
-  uint32_t index_of(uint64_t offset) const { return static_cast<uint32_t>((offset - head_) / segment_size_); }
+  uint32_t index_of(uint64_t offset) const { return static_cast<uint32_t>((offset - head_) >> log2_segment_size_); }
   // The incarnation of a segment, lock-free, for readers. Precondition: offset lies in a segment.
   uint32_t incarnation_at(uint64_t offset) const {
     const auto* table = reinterpret_cast<const std::atomic<uint32_t>*>(incarnations_.data());
@@ -110,6 +110,11 @@ class Segments {
   // Bytes of file beyond which it grows by what is needed and no more.
   void set_growth_bound(uint64_t bytes) { growth_bound_ = bytes; }
 
+  // Finds a place in the segment that is being filled: where there is none, or it is not for entries of this size, false.
+  bool place_in_active(Stream stream, uint64_t total_size, Place* place) {
+    const uint32_t active = active_[static_cast<size_t>(stream)];
+    return total_size <= segment_size_ / 8 && active != kNone && place_in(active, total_size, place);
+  }
   // Finds a place for an entry of `total_size` bytes, taking or adding segments as needed. kNoSpace, kFull, kNoMemory.
   Status allocate(Stream stream, uint64_t total_size, uint64_t epoch, Place* place);
   // Grows the file to hold at least `bytes` in all.
@@ -215,6 +220,8 @@ class Segments {
   void write_header(uint32_t segment, uint32_t run_length, uint64_t epoch);
   void void_trailer(uint32_t first);
   void free_run(uint32_t first);
+  // kIo, and the file is given up, where the first `count` segments do not end any more as they should.
+  Status check_end(uint32_t count) const;
   // Grows file and tables by so many segments, or changes nothing.
   Status add_segments(uint64_t number);
   // Makes room in memory for `count` segments in all, so that nothing later has to allocate for them.
@@ -225,13 +232,14 @@ class Segments {
   Volume& volume_;
   Platform& platform_;
   ReaderPins& pins_;
-  Region incarnations_;  // one 32-bit word a segment
-  uint32_t segment_size_ = 0;
+  Region incarnations_;        // one 32-bit word a segment
+  uint32_t segment_size_ = 0;  // a power of two
+  unsigned log2_segment_size_ = 0;
   uint64_t head_ = 0;
   uint64_t hole_unit_ = 0;  // bytes: of the file system, or a segment if that is larger
   uint32_t seed_ = 0;
   uint64_t max_size_ = 0;
-  std::deque<Segment> segments_;  // references stay valid while the file grows
+  ChunkedArray<Segment> segments_;  // references stay valid while the file grows
   SegmentSet free_;
   SegmentSet filled_;
   std::vector<uint32_t> partial_;  // sealed ones with room worth filling; as many as there is capacity for

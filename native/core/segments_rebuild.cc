@@ -11,7 +11,8 @@ namespace mmcb {
 Status Segments::rebuild_begin(uint32_t count) {
   MMCB_TRY(reserve_tables(count));
   MMCB_TRY(guarded([&] {
-    segments_.assign(count, Segment{});
+    segments_.clear();
+    segments_.resize(count);
     return Status();
   }));
   free_.clear();

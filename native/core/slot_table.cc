@@ -84,7 +84,12 @@ Status SlotTable::acquire(Address* address) {
     if (free_head_ == kNoSlot) free_tail_ = kNoSlot;
   } else {
     slot = size_.load(std::memory_order_relaxed);
-    MMCB_TRY(extend(slot));
+    const uint64_t wanted = uint64_t{slot} + 1;
+    if (wanted < kMaxSlots && wanted * sizeof(uint64_t) <= region_.committed()) {
+      size_.store(static_cast<uint32_t>(wanted), std::memory_order_release);  // as extend() does
+    } else {
+      MMCB_TRY(extend(slot));
+    }
   }
   word(slot).store(free_word(generation, kNoSlot), std::memory_order_relaxed);
   highest_generation_ = std::max(highest_generation_, generation);

@@ -65,7 +65,7 @@ inline bool checksum_holds(const WalkContext& context, const EntryHeader& header
                            const std::byte* header_bytes, const std::byte* key) {
   const std::byte* data = key + header.key_size;
   if (context.interrupt == nullptr || header.data_size <= kUninterrupted)
-    return header.crc == entry_crc(seed, header_bytes, key, uint64_t{header.key_size} + header.data_size, nullptr, 0);
+    return header.crc == entry_crc(seed, header_bytes, nullptr, 0, key, uint64_t{header.key_size} + header.data_size);
   uint32_t crc = crc32c(crc32c(seed, header_bytes + 4, EntryHeader::kSize - 4), key, header.key_size);
   for (uint64_t done = 0; done < header.data_size; done += kUninterrupted) {
     if (!context.interrupt->go_on()) return false;
@@ -98,7 +98,7 @@ inline bool entry_holds(const WalkContext& context, uint64_t offset, uint64_t ru
       header->data_size > header->capacity)
     return false;
   // An entry takes a header at least: ordinals cannot run ahead of the space they stand for.
-  const uint64_t run_start = offset - (offset - context.head) % context.segment_size;
+  const uint64_t run_start = offset - ((offset - context.head) & (context.segment_size - 1));
   if (header->ordinal > (offset - run_start) / EntryHeader::kSize) return false;
   const uint64_t limit = mark_offset(run_end, header->ordinal);
   if (limit < offset || header->total_size() > limit - offset) return false;

@@ -10,6 +10,8 @@
 
 using mmcb::crc32c;
 using mmcb::crc32c_portable;
+using mmcb::crc32c_with_head;
+using mmcb::kChecksumHead;
 
 namespace {
 
@@ -87,5 +89,24 @@ TEST_CASE("crc32c continues over parts") {
   const uint32_t whole = crc32c(0, bytes.data(), bytes.size());
   for (size_t cut = 0; cut <= bytes.size(); cut += 37) {
     REQUIRE(crc32c(crc32c(0, bytes.data(), cut), bytes.data() + cut, bytes.size() - cut) == whole);
+  }
+}
+
+TEST_CASE("crc32c of a head, a middle and data is that of all three side by side") {
+  const uint64_t seed = std::random_device{}();
+  CAPTURE(seed);
+  std::mt19937_64 random(seed);
+  const auto bytes = random_bytes(random, 5000);
+  for (int round = 0; round < 5000; ++round) {
+    const size_t middle = round % 3 == 0 ? 8 : random() % 70;
+    const size_t length = random() % (round % 10 == 0 ? 3000 : 200);
+    const size_t start = random() % 64;
+    const auto begin = static_cast<uint32_t>(random());
+    CAPTURE(middle);
+    CAPTURE(length);
+    const unsigned char* const head = bytes.data() + start;
+    const unsigned char* const data = head + kChecksumHead + middle;
+    REQUIRE(crc32c_with_head(begin, head, head + kChecksumHead, middle, data, length) ==
+            crc32c_portable(begin, head, kChecksumHead + middle + length));
   }
 }

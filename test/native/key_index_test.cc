@@ -397,3 +397,29 @@ TEST_CASE("readers are not misled by cells that move under them") {
   for (auto& reader : readers) reader.join();
   CHECK(lost.load() == 0);
 }
+
+TEST_CASE(
+    "a search that finds nothing says where the key goes, also where the shard has to grow or many keys collide") {
+  for (const bool exact : {true, false}) {
+    for (int family = 0; family < 7; ++family) {
+      Fixture f(exact, 99);
+      const auto keys = key_family(family, 20'000);
+      std::map<uint64_t, uint64_t> model;
+      uint64_t offset = 8;
+      for (const int64_t key : keys) {
+        const uint64_t word = exact ? KeyIndex::word_of_int(key) : KeyIndex::word_of_bytes(&key, sizeof key, 99);
+        KeyIndex::Vacancy vacancy;
+        const uint64_t found = f.index.find(
+            word, [](uint64_t) { return true; }, &vacancy);
+        const auto known = model.find(word);
+        REQUIRE(found == (known == model.end() ? 0 : known->second));
+        if (found != 0) continue;
+        REQUIRE(f.index.insert(word, offset, vacancy).ok());
+        model.emplace(word, offset);
+        offset += 8;
+      }
+      REQUIRE(f.index.size() == model.size());
+      for (const auto& [word, at] : model) REQUIRE(f.find(word) == at);
+    }
+  }
+}
