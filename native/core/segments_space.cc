@@ -210,7 +210,22 @@ Status Segments::add_segments(uint64_t number) {
     if (i != 0 && unit_of(i).first < old) segments_[i].blocks = segments_[i - 1].blocks;
     free_.insert(i);
   }
-  return Status();
+  return check_end(old);
+}
+
+// A file that somebody cuts short at the very moment when its length is set here is as long as it should be afterwards, and what
+// was cut off reads as zeros: also the last word of the last segment in use, which is never zero. (Of a damaged one it may be.)
+Status Segments::check_end(uint32_t count) const {
+  uint32_t last = kNone;
+  for (uint32_t i = 0; i < count; i++) {
+    const Segment& s = segments_[i];
+    const bool in_use = s.state == Segment::State::kActive || s.state == Segment::State::kSealed;
+    if (in_use && s.live_entries != 0) last = i;
+  }
+  if (last == kNone || segments_[last].damaged) return Status();
+  if (load64(volume_.at(end_of(last) - kSegmentTrailerSize)) != 0) return Status();
+  volume_.file().give_up();
+  return volume_.check();
 }
 
 // ---- Ending, freeing, giving back -----------------------------------------------------------------------------------------
@@ -310,6 +325,7 @@ Status Segments::trim(uint32_t floor, bool keep_reserve) {
     for (uint32_t i = target; i < count(); i++) free_.erase(i);
     segments_.resize(target);
     MMCB_TRY(volume_.shrink(file_bytes()));
+    MMCB_TRY(check_end(target));
   }
   for (uint32_t i = free_.next(0); i != kNone; i = free_.next(uint64_t{i} + 1)) {
     if (segments_[i].trims < kIdleTrims) segments_[i].trims++;
