@@ -32,8 +32,8 @@ const target = (name) => join(root, buildFolder, name);
 
 // What is run besides the unit tests: the same seeds each time.
 const powerCuts = [
-  ['random', '--seeds', '1..20', '--images', '8000', '--jobs', '2'],
-  ['exhaustive', '--seeds', '1..30', '--images', '15000', '--jobs', '2'],
+  ['random', '--seeds', '1..40', '--images', '16000', '--jobs', '2'],
+  ['exhaustive', '--seeds', '1..60', '--images', '30000', '--jobs', '2'],
 ];
 const binaries = ['mmcb_native_tests', 'mmcb_power_cut'];
 

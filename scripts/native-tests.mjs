@@ -34,6 +34,17 @@ const oneThread = [
   'the hash spreads*',
   'recovery of damaged and forged files: the corpus*',
   'operations with crashes in between: the corpus*',
+  'every family of integer keys is found*',
+  'an exact index behaves like a map*',
+  'a hash index keeps equal hashes apart*',
+  'a search that finds nothing says where the key goes*',
+  'an ordered index behaves like a map*',
+  'random changes of every kind keep the order*',
+  'a batch that runs out of memory*',
+  'clear() of more segments than the journal can list*',
+  'readers of a file cut short get what is whole*',
+  'a writer meets the hole*',
+  'what compaction reads from a hole*',
 ];
 
 const variant = machine || (sanitize ? sanitize.replace(/[^a-z]+/g, '-') : 'plain');

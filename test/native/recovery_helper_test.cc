@@ -78,14 +78,14 @@ void compare(const char* state, const std::string& path, bool salvage) {
   CountingThreads with(true);
   const std::string expected = opened(without, path, salvage);
   // The helper may be early or late.
-  constexpr int kRuns = kThreadSanitizer ? 1 : 3;
+  constexpr int kRuns = kSanitized ? 1 : 3;
   for (int run = 0; run < kRuns; run++) {
     const std::string found = opened(with, path, salvage);
     CHECK(found.size() == expected.size());
     CHECK((found == expected));
   }
   CHECK(with.started >= kRuns);
-  for (uint64_t stop = 1; stop < 400; stop += kThreadSanitizer ? 199 : 57)
+  for (uint64_t stop = 1; stop < 400; stop += kSanitized ? 299 : 57)
     CHECK((opened(with, path, salvage, stop) == opened(without, path, salvage, stop)));
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "support/engine_fixture.h"
+#include "support/sanitizer.h"
 
 using namespace mmcb;
 using namespace mmcb::test;
@@ -18,7 +19,7 @@ namespace {
 
 uint64_t entries_from_environment() {
   const char* entries = std::getenv("MMCB_ENTRIES");
-  return entries == nullptr ? 2000000 : std::strtoull(entries, nullptr, 10);
+  return entries == nullptr ? (kSanitized ? 700000 : 2000000) : std::strtoull(entries, nullptr, 10);
 }
 
 // Bytes of anonymous memory in use; 0 where the system does not tell.
@@ -70,7 +71,7 @@ void measure(const std::string& path, Options options, RecoveryStatus status, ui
   // For the rest a constant has to do, whatever the number of entries: blocks of up to 64 KiB that the key index has
   // outgrown, in each of its 256 shards, wait to be used again; and a sanitizer's own. A list with a word for each entry would
   // take 16 MiB more.
-  constexpr uint64_t kAllowance = 24 << 20;
+  constexpr uint64_t kAllowance = (kSanitized ? 32 : 24) << 20;
   CHECK(used <= stats.table_memory + stats.segments * 256 + kAllowance);
   MESSAGE(count, " entries, ", stats.file_size >> 20, " MiB: ", static_cast<uint64_t>(engine->recovery().milliseconds),
           " ms, ", used >> 10, " KiB of memory, of which tables ", stats.table_memory >> 10, " KiB, ", watch.calls,

@@ -241,7 +241,7 @@ TEST_CASE("tables that are not whole lead to a scan") {
   uint64_t start = 0;
   std::memcpy(&start, whole.data() + whole.size() - 64 + 32, sizeof start);
   REQUIRE(start < whole.size());
-  constexpr size_t kPlaces = kThreadSanitizer ? 6 : 60;
+  constexpr size_t kPlaces = kThreadSanitizer ? 4 : kSanitized ? 20 : 60;
   for (size_t i = 0; i < kPlaces; i++) {
     CAPTURE(i);
     CAPTURE(whole.size());
@@ -273,7 +273,7 @@ TEST_CASE("forged tables, their checksums repaired, never lead out of the file")
   MESSAGE("seed ", seed);
   std::mt19937_64 random(seed);
   uint64_t taken = 0;
-  constexpr int kForged = kThreadSanitizer ? 30 : 200;
+  constexpr int kForged = kThreadSanitizer ? 20 : kSanitized ? 70 : 200;
   for (int i = 0; i < kForged; i++) {
     CAPTURE(i);
     std::string forged = whole;

@@ -1,5 +1,5 @@
-// Which sanitizer the tests run under. A run then takes several times as long, so that long tests make only part of theirs;
-// the whole is made without one.
+// Which sanitizer the tests run under, or whether their branches are counted. A run then takes several times as long, so that
+// long tests make only part of theirs; the whole is made without.
 #pragma once
 
 namespace mmcb::test {
@@ -13,6 +13,11 @@ inline constexpr bool kAddressSanitizer = true;
 #else
 inline constexpr bool kThreadSanitizer = false;
 inline constexpr bool kAddressSanitizer = false;
+#endif
+#if MMCB_COVERAGE
+inline constexpr bool kCounted = true;
+#else
+inline constexpr bool kCounted = false;
 #endif
 inline constexpr bool kSanitized = kThreadSanitizer || kAddressSanitizer;
 
