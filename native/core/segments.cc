@@ -95,9 +95,10 @@ Status Segments::allocate(Stream stream, uint64_t total_size, uint64_t epoch, Pl
       while (!partial_.empty() && active == kNone) {
         const uint32_t candidate = partial_.back();
         partial_.pop_back();
+        // It may have been freed since, and be gone with the end of the file, or something else now: the head of a run, whose
+        // entries all start in its first segment.
+        if (candidate >= count()) continue;
         Segment& s = segments_[candidate];
-        // It may have been freed since, and be something else now: the head of a run, whose entries all start in its first
-        // segment.
         if (s.state != Segment::State::kSealed || s.run_length != 1 || s.victim || s.damaged ||
             room_of(candidate) < total_size + kSector || !fill_holes(candidate, 1).ok()) {
           continue;
