@@ -104,16 +104,15 @@ export class Appending {
   /** Those that are new. The others get the versions that they have. */
   #withoutKnown(drafts: Draft[]): Draft[] {
     const fresh: Draft[] = [];
-    const inThisCall = drafts.length > 1 ? new Map<string, Draft>() : undefined;
+    const inThisCall = drafts.length > 1 ? new Twins(drafts.length) : undefined;
     for (const draft of drafts) {
       draft.version = 0;
-      const twin = inThisCall?.get(draft.event.id);
+      const twin = inThisCall?.ofOrAdd(draft);
       if (twin !== undefined) {
         if (!this.#isSame(draft, this.#view.readWhole(twin.record))) throw exists(draft.event.id);
         draft.twin = twin;
         continue;
       }
-      inThisCall?.set(draft.event.id, draft);
       draft.version = this.#known(draft);
       if (draft.version === 0) fresh.push(draft);
     }
@@ -176,13 +175,19 @@ export class Appending {
     const { index } = this.#following;
     const first = index.latest + 1;
     const now = timeOf(this.#clock);
-    const counts = fresh.length > 1 ? new Map<string, number>() : undefined;
+    const counts = new Map<string, { events: number }>();
+    let count = { events: 0 };
+    let aggregateId: string | undefined;
     for (const [i, { event, record }] of fresh.entries()) {
-      const aggregate = index.aggregates.find(event.aggregateId);
-      const before = counts?.get(event.aggregateId);
-      const aggregateVersion = (before ?? (aggregate === undefined ? 0 : index.aggregateVersion(aggregate))) + 1;
-      counts?.set(event.aggregateId, aggregateVersion);
-      stamp(record, now, aggregateVersion, i < fresh.length - 1);
+      if (event.aggregateId !== aggregateId) {
+        aggregateId = event.aggregateId;
+        const known = counts.get(aggregateId);
+        const aggregate = known === undefined ? index.aggregates.find(aggregateId) : undefined;
+        count = known ?? { events: aggregate === undefined ? 0 : index.aggregateVersion(aggregate) };
+        if (known === undefined) counts.set(aggregateId, count);
+      }
+      count.events += 1;
+      stamp(record, now, count.events, i < fresh.length - 1);
     }
     const records = fresh.map(({ record }) => record);
     if (!this.#file.append(first, records)) return false;
@@ -201,6 +206,30 @@ export class Appending {
     this.stats.stored += fresh.length;
     this.#telling.tell('stored', { first, count: fresh.length });
     return true;
+  }
+}
+
+/** Drafts of one call by id: open addressing over the hashes that they have anyway. */
+class Twins {
+  readonly #places: Int32Array; // position in #drafts + 1, or 0
+  readonly #mask: number;
+  readonly #drafts: Draft[] = [];
+
+  constructor(count: number) {
+    this.#places = new Int32Array(2 ** (33 - Math.clz32(count - 1))); // at most half full
+    this.#mask = this.#places.length - 1;
+  }
+
+  /** The draft with this one's id; where there is none it is added. */
+  ofOrAdd(draft: Draft): Draft | undefined {
+    let at = draft.hash & this.#mask;
+    for (let place = this.#places[at] as number; place !== 0; place = this.#places[at] as number) {
+      const other = this.#drafts[place - 1] as Draft;
+      if (other.hash === draft.hash && other.event.id === draft.event.id) return other;
+      at = (at + 1) & this.#mask;
+    }
+    this.#places[at] = this.#drafts.push(draft);
+    return undefined;
   }
 }
 

@@ -25,7 +25,7 @@ export class HashIndex {
     return this.#places.byteLength;
   }
 
-  /** Adds a row, whose hash `hashOf` can be asked for by now. */
+  /** Adds the next row, from 0 on, whose hash `hashOf` can be asked for by now. */
   add(row: number): void {
     if (this.#count + 1 > this.#places.length * 0.75) this.#grow();
     this.#put(row);
@@ -48,9 +48,9 @@ export class HashIndex {
   }
 
   #grow(): void {
-    const before = this.#places;
-    this.#places = new Uint32Array(before.length * 2);
+    this.#places = new Uint32Array(this.#places.length * 2);
     this.#mask = this.#places.length - 1;
-    for (const place of before) if (place !== 0) this.#put(place - 1);
+    // In the order of rows, which lie side by side, and not in that of their hashes.
+    for (let row = 0; row < this.#count; row++) this.#put(row);
   }
 }

@@ -2,6 +2,9 @@
 export class Names {
   readonly #numbers = new Map<string, number>();
   readonly #texts: string[] = [];
+  /** What was asked for last: names mostly come several times in a row. */
+  #last: string | undefined;
+  #lastNumber = 0;
 
   get size(): number {
     return this.#texts.length;
@@ -9,7 +12,7 @@ export class Names {
 
   /** The number of a name; gives it one if it has none. */
   numberOf(name: string): number {
-    const known = this.#numbers.get(name);
+    const known = this.find(name);
     if (known !== undefined) return known;
     const number = this.#texts.length;
     this.#numbers.set(name, number);
@@ -18,7 +21,13 @@ export class Names {
   }
 
   find(name: string): number | undefined {
-    return this.#numbers.get(name);
+    if (name === this.#last) return this.#lastNumber;
+    const number = this.#numbers.get(name);
+    if (number !== undefined) {
+      this.#last = this.#texts[number] as string;
+      this.#lastNumber = number;
+    }
+    return number;
   }
 
   text(number: number): string {
