@@ -146,8 +146,9 @@ export class QueueCore<V> implements QueueSide<V> {
   }
 
   #available(until: number): number {
-    const { ready, dues } = this.#state.index;
-    return ready.size > 0 && (dues[ready.top] as number) <= until ? ready.top : NONE;
+    const { index } = this.#state;
+    const { ready } = index;
+    return ready.size > 0 && index.dueOf(ready.top) <= until ? ready.top : NONE;
   }
 
   acknowledge(token: LeaseToken): boolean {
@@ -186,7 +187,7 @@ export class QueueCore<V> implements QueueSide<V> {
     for (const { slot, record } of this.#state.held()) {
       const isGone =
         holder === undefined ? !this.#store.native.ticketIsValid(record.deadline) : record.deadline === holder;
-      if (!isGone || keptAttempts.get(this.#state.index.addresses[slot] as number) === record.attempts) continue;
+      if (!isGone || keptAttempts.get(this.#state.index.addressOf(slot)) === record.attempts) continue;
       this.#state.giveBack(slot, record, now, undefined);
     }
     this.#changed();
@@ -224,14 +225,14 @@ export class QueueCore<V> implements QueueSide<V> {
 
   nextDue(): number | undefined {
     this.#enter();
-    const { ready, dues } = this.#state.index;
-    return ready.size === 0 ? undefined : this.#time.byClock(dues[ready.top] as number);
+    const { index } = this.#state;
+    return index.ready.size === 0 ? undefined : this.#time.byClock(index.dueOf(index.ready.top));
   }
 
   has(key: string): boolean {
     this.#enter();
     const slot = this.#state.find(key, hashOf(key));
-    return slot !== NONE && this.#state.index.states[slot] !== State.REMEMBERED;
+    return slot !== NONE && this.#state.index.stateOf(slot) !== State.REMEMBERED;
   }
 
   counts(): QueueCounts {

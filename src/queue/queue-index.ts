@@ -6,11 +6,12 @@
  * - A slot in use stands for one record, and each record has one slot; it hangs in the chain of its hash.
  * - A slot is in `ready` exactly when its record waits (State.WAITING), ordered by due time, then by order.
  * - A slot is in `timers` exactly when time alone will change it: the end of a lease, of a ttl, of a remembered id.
- * - All of it lies in one buffer of `bytesPerSlot * capacity` bytes and a little.
+ * - All of it lies in one buffer of `bytesPerSlot * capacity` bytes and a little. What belongs to a slot lies side by side,
+ *   in one or two cache lines: with a million keys, whoever comes to a slot comes from far away.
  *
  * Finding a key is O(1), everything else O(log n). Growing copies, once for each doubling.
  */
-import { SlotHeap } from './slot-heap.js';
+import { type HeapArrays, SlotHeap } from './slot-heap.js';
 
 /** What a record is. The numbers stand in the file. */
 export const State = { FREE: 0, WAITING: 1, LEASED: 2, REMEMBERED: 3 } as const;
@@ -35,30 +36,34 @@ export const Counter = {
 } as const;
 const COUNTERS = 16;
 
-/** Bytes for each slot: four of 8, seven of 4, one of 1. */
-export const bytesPerSlot = 4 * 8 + 7 * 4 + 1;
+/** A slot: numbers of 8 bytes, then words of 4, the last of which is not used. */
+const NUMBERS = 7;
+const ADDRESS = 0;
+const DUE = 1;
+const TIME = 2;
+const ORDER = 3;
+const WORDS = 2 * NUMBERS;
+const HASH = 8;
+const NEXT = 9;
+const READY_PLACE = 10;
+const TIMER_PLACE = 11;
+const STATE = 12;
+
+/** Bytes for each slot: itself, and one word each in the buckets and in two heaps. */
+export const bytesPerSlot = NUMBERS * 8 + 3 * 4;
 const SMALLEST = 1024;
 
 export class QueueIndex {
   counters!: Float64Array;
-  addresses!: Float64Array;
-  /** Due times of what waits. */
-  dues!: Float64Array;
-  /** When time alone changes the slot. */
-  times!: Float64Array;
-  orders!: Float64Array;
-  states!: Uint8Array;
   readonly ready: SlotHeap;
   readonly timers: SlotHeap;
 
   #buffer: ArrayBuffer;
-  #hashes!: Uint32Array;
-  #next!: Uint32Array;
+  #numbers!: Float64Array;
+  #words!: Uint32Array;
   #buckets!: Uint32Array;
   #readyHeap!: Uint32Array;
-  #readyPlaces!: Uint32Array;
   #timerHeap!: Uint32Array;
-  #timerPlaces!: Uint32Array;
 
   constructor(buffer: ArrayBuffer = emptyIndex(SMALLEST)) {
     this.#buffer = buffer;
@@ -72,12 +77,12 @@ export class QueueIndex {
     return this.#buffer.byteLength;
   }
 
-  #rebind(buffer: ArrayBuffer): void {
-    this.#buffer = buffer;
-    this.#bind(buffer);
-    this.ready.rebind(this.#readyArrays());
-    this.timers.rebind(this.#timerArrays());
+  /** Slots, those that are free among them. */
+  get capacity(): number {
+    return this.counters[Counter.CAPACITY] as number;
   }
+
+  // ---- Looking ----
 
   /** The first slot with this hash, or NONE. */
   first(hash: number): number {
@@ -86,14 +91,42 @@ export class QueueIndex {
 
   /** The next one with the same hash. */
   following(slot: number): number {
-    return this.#matching(this.#next[slot] as number, this.#hashes[slot] as number);
+    return this.#matching(this.#word(slot, NEXT), this.#word(slot, HASH));
   }
 
   #matching(from: number, hash: number): number {
     let slot = from;
-    while (slot !== NONE && this.#hashes[slot] !== hash) slot = this.#next[slot] as number;
+    while (slot !== NONE && this.#word(slot, HASH) !== hash) slot = this.#word(slot, NEXT);
     return slot;
   }
+
+  addressOf(slot: number): number {
+    return this.#numbers[slot * NUMBERS + ADDRESS] as number;
+  }
+
+  stateOf(slot: number): number {
+    return this.#word(slot, STATE);
+  }
+
+  /** When it becomes available. */
+  dueOf(slot: number): number {
+    return this.#numbers[slot * NUMBERS + DUE] as number;
+  }
+
+  /** When time alone changes it. */
+  timeOf(slot: number): number {
+    return this.#numbers[slot * NUMBERS + TIME] as number;
+  }
+
+  orderOf(slot: number): number {
+    return this.#numbers[slot * NUMBERS + ORDER] as number;
+  }
+
+  #word(slot: number, field: number): number {
+    return this.#words[slot * WORDS + field] as number;
+  }
+
+  // ---- Changing ----
 
   /** Makes sure that `add` will not have to grow: the one thing here that can fail, so it comes before any change. */
   reserve(): void {
@@ -103,46 +136,55 @@ export class QueueIndex {
   /** Takes a slot for a new record; `reserve` comes first. The caller then sets its state. */
   add(hash: number, address: number): number {
     const slot = this.counters[Counter.FREE] as number;
-    const bucket = hash & (this.#buckets.length - 1);
-    this.counters[Counter.FREE] = this.#next[slot] as number;
-    this.#hashes[slot] = hash;
-    this.#next[slot] = this.#buckets[bucket] as number;
-    this.#buckets[bucket] = slot;
-    this.addresses[slot] = address;
+    this.counters[Counter.FREE] = this.#word(slot, NEXT);
+    this.#words[slot * WORDS + HASH] = hash;
+    this.#numbers[slot * NUMBERS + ADDRESS] = address;
+    this.#chain(slot);
     return slot;
   }
 
   /** Sets a slot's state and what goes with it. `time` is Infinity where time alone changes nothing. */
   set(slot: number, state: number, due: number, order: number, time: number): void {
-    const before = this.states[slot] as number;
-    if (before === state && this.dues[slot] === due && this.orders[slot] === order && this.times[slot] === time) return;
+    const numbers = this.#numbers;
+    const at = slot * NUMBERS;
+    const before = this.stateOf(slot);
+    if (before === state && numbers[at + DUE] === due && numbers[at + ORDER] === order && numbers[at + TIME] === time) {
+      return;
+    }
     this.#count(before, -1);
     this.#count(state, 1);
-    this.states[slot] = state;
-    this.dues[slot] = due;
-    this.orders[slot] = order;
+    this.#words[slot * WORDS + STATE] = state;
+    numbers[at + DUE] = due;
+    numbers[at + ORDER] = order;
     if (state === State.WAITING) this.ready.put(slot);
     else this.ready.remove(slot);
-    this.times[slot] = time;
+    numbers[at + TIME] = time;
     if (time === Number.POSITIVE_INFINITY) this.timers.remove(slot);
     else this.timers.put(slot);
   }
 
   /** Gives a slot back. */
   delete(slot: number): void {
-    this.#count(this.states[slot] as number, -1);
+    this.#count(this.stateOf(slot), -1);
     this.ready.remove(slot);
     this.timers.remove(slot);
-    const bucket = (this.#hashes[slot] as number) & (this.#buckets.length - 1);
+    const bucket = this.#word(slot, HASH) & (this.#buckets.length - 1);
     let at = this.#buckets[bucket] as number;
-    if (at === slot) this.#buckets[bucket] = this.#next[slot] as number;
+    if (at === slot) this.#buckets[bucket] = this.#word(slot, NEXT);
     else {
-      while (this.#next[at] !== slot) at = this.#next[at] as number;
-      this.#next[at] = this.#next[slot] as number;
+      while (this.#word(at, NEXT) !== slot) at = this.#word(at, NEXT);
+      this.#words[at * WORDS + NEXT] = this.#word(slot, NEXT);
     }
-    this.states[slot] = State.FREE;
-    this.#next[slot] = this.counters[Counter.FREE] as number;
+    this.#words[slot * WORDS + STATE] = State.FREE;
+    this.#words[slot * WORDS + NEXT] = this.counters[Counter.FREE] as number;
     this.counters[Counter.FREE] = slot;
+  }
+
+  /** Hangs a slot into the chain of its hash. */
+  #chain(slot: number): void {
+    const bucket = this.#word(slot, HASH) & (this.#buckets.length - 1);
+    this.#words[slot * WORDS + NEXT] = this.#buckets[bucket] as number;
+    this.#buckets[bucket] = slot;
   }
 
   #count(state: number, by: number): void {
@@ -152,97 +194,73 @@ export class QueueIndex {
     }
   }
 
+  // ---- Memory ----
+
   #grow(): void {
-    const before = this.counters[Counter.CAPACITY] as number;
-    const capacity = before * 2;
-    const buffer = new ArrayBuffer(indexBytes(capacity));
-    const old = {
-      floats: [this.counters, this.addresses, this.dues, this.times, this.orders],
-      words: [this.#hashes, this.#next, this.#readyHeap, this.#readyPlaces, this.#timerHeap, this.#timerPlaces],
-      states: this.states,
-    };
-    this.#rebind(buffer);
-    const floats = [this.counters, this.addresses, this.dues, this.times, this.orders];
-    const words = [this.#hashes, this.#next, this.#readyHeap, this.#readyPlaces, this.#timerHeap, this.#timerPlaces];
-    for (const [i, array] of floats.entries()) array.set(old.floats[i] as Float64Array);
-    for (const [i, array] of words.entries()) array.set(old.words[i] as Uint32Array);
-    this.states.set(old.states);
-    this.counters[Counter.CAPACITY] = capacity;
-    this.#buckets.fill(NONE);
-    for (let slot = 0; slot < before; slot++) {
-      if (this.states[slot] === State.FREE) continue;
-      const bucket = (this.#hashes[slot] as number) & (this.#buckets.length - 1);
-      this.#next[slot] = this.#buckets[bucket] as number;
-      this.#buckets[bucket] = slot;
-    }
-    for (let slot = before; slot < capacity; slot++) this.#next[slot] = slot + 1 < capacity ? slot + 1 : NONE;
-    this.counters[Counter.FREE] = before;
+    const before = this.capacity;
+    const buffer = emptyIndex(before * 2);
+    const old = [this.counters, this.#numbers, this.#readyHeap, this.#timerHeap] as const;
+    this.#buffer = buffer;
+    this.#bind(buffer);
+    this.counters.set(old[0]);
+    this.#numbers.set(old[1]);
+    this.#readyHeap.set(old[2]);
+    this.#timerHeap.set(old[3]);
+    this.counters[Counter.CAPACITY] = before * 2;
+    for (let slot = 0; slot < before; slot++) if (this.stateOf(slot) !== State.FREE) this.#chain(slot);
+    this.counters[Counter.FREE] = before; // none of the old ones is free
+    this.ready.rebind(this.#readyArrays());
+    this.timers.rebind(this.#timerArrays());
   }
 
   #bind(buffer: ArrayBuffer): void {
-    const capacity = new Float64Array(buffer, 0, COUNTERS)[Counter.CAPACITY] || capacityOf(buffer.byteLength);
-    let offset = 0;
-    const floats = (length: number): Float64Array => {
-      const array = new Float64Array(buffer, offset, length);
-      offset += length * 8;
-      return array;
-    };
+    this.counters = new Float64Array(buffer, 0, COUNTERS);
+    const { capacity } = this;
+    let offset = COUNTERS * 8;
+    this.#numbers = new Float64Array(buffer, offset, capacity * NUMBERS);
+    this.#words = new Uint32Array(buffer, offset, capacity * WORDS);
+    offset += capacity * NUMBERS * 8;
     const words = (): Uint32Array => {
       const array = new Uint32Array(buffer, offset, capacity);
       offset += capacity * 4;
       return array;
     };
-    this.counters = floats(COUNTERS);
-    this.addresses = floats(capacity);
-    this.dues = floats(capacity);
-    this.times = floats(capacity);
-    this.orders = floats(capacity);
-    this.#hashes = words();
-    this.#next = words();
     this.#buckets = words();
     this.#readyHeap = words();
-    this.#readyPlaces = words();
     this.#timerHeap = words();
-    this.#timerPlaces = words();
-    this.states = new Uint8Array(buffer, offset, capacity);
   }
 
-  #readyArrays() {
-    const { orders, counters } = this;
+  #readyArrays(): HeapArrays {
     return {
-      times: this.dues,
-      orders,
-      heap: this.#readyHeap,
-      places: this.#readyPlaces,
-      counters,
-      counter: Counter.READY,
+      ...this.#slots(),
+      ...{ time: DUE, place: READY_PLACE, heap: this.#readyHeap, counter: Counter.READY },
     };
   }
 
-  #timerArrays() {
-    const { times, orders, counters } = this;
-    return { times, orders, heap: this.#timerHeap, places: this.#timerPlaces, counters, counter: Counter.TIMERS };
+  #timerArrays(): HeapArrays {
+    return {
+      ...this.#slots(),
+      ...{ time: TIME, place: TIMER_PLACE, heap: this.#timerHeap, counter: Counter.TIMERS },
+    };
+  }
+
+  #slots() {
+    const { counters } = this;
+    return { numbers: this.#numbers, words: this.#words, stride: NUMBERS, order: ORDER, counters };
   }
 }
 
-function indexBytes(capacity: number): number {
-  return COUNTERS * 8 + capacity * bytesPerSlot;
-}
-
-function capacityOf(bytes: number): number {
-  return (bytes - COUNTERS * 8) / bytesPerSlot;
-}
-
-/** A buffer with an index of no records in it. */
+/** A buffer with an index of no records in it. `capacity` is a power of two. */
 export function emptyIndex(capacity: number): ArrayBuffer {
-  const buffer = new ArrayBuffer(indexBytes(capacity));
+  const buffer = new ArrayBuffer(COUNTERS * 8 + capacity * bytesPerSlot);
   const counters = new Float64Array(buffer, 0, COUNTERS);
   counters[Counter.CAPACITY] = capacity;
   counters[Counter.ORDER] = 1;
   counters[Counter.LATEST] = Number.NEGATIVE_INFINITY;
-  const afterFloats = (COUNTERS + capacity * 4) * 8;
-  const next = new Uint32Array(buffer, afterFloats + capacity * 4, capacity);
-  for (let slot = 0; slot < capacity; slot++) next[slot] = slot + 1 < capacity ? slot + 1 : NONE;
-  new Uint32Array(buffer, afterFloats + capacity * 8, capacity).fill(NONE);
+  const words = new Uint32Array(buffer, COUNTERS * 8, capacity * WORDS);
+  for (let slot = 0; slot < capacity; slot++) {
+    words[slot * WORDS + NEXT] = slot + 1 < capacity ? slot + 1 : NONE;
+  }
+  new Uint32Array(buffer, COUNTERS * 8 + capacity * NUMBERS * 8, capacity).fill(NONE);
   return buffer;
 }

@@ -97,9 +97,10 @@ export class QueueState {
 
   /** When something changes by itself next: an item is due, a lease ends, something expires. Infinity: never. */
   get nextChange(): number {
-    const { ready, timers, dues, times } = this.index;
-    const due = ready.size === 0 ? NEVER : (dues[ready.top] as number);
-    const time = timers.size === 0 ? NEVER : (times[timers.top] as number);
+    const { index } = this;
+    const { ready, timers } = index;
+    const due = ready.size === 0 ? NEVER : index.dueOf(ready.top);
+    const time = timers.size === 0 ? NEVER : index.timeOf(timers.top);
     return Math.min(due, time);
   }
 
@@ -135,7 +136,7 @@ export class QueueState {
     const { index } = this;
     for (let slot = index.first(hash); slot !== NONE; slot = index.following(slot)) {
       const { native, handle, slab } = this.#store;
-      const address = index.addresses[slot] as number;
+      const address = index.addressOf(slot);
       const size = native.read(handle, address, slab.position);
       if (size < 0) throw this.#store.failure(size);
       if (slab.position + size <= slab.bytes.length) {
@@ -153,7 +154,7 @@ export class QueueState {
 
   /** The record of a slot, in bytes that stay as they are. */
   read(slot: number): StoredRecord {
-    const bytes = readEntry(this.#store, this.index.addresses[slot] as number);
+    const bytes = readEntry(this.#store, this.index.addressOf(slot));
     if (typeof bytes === 'number') throw this.#store.failure(bytes);
     return new StoredRecord(bytes);
   }
@@ -161,7 +162,7 @@ export class QueueState {
   /** The record of a slot, in bytes that are its own until anything else is read: they lie at the slab's position. */
   peek(slot: number): StoredRecord {
     const { native, handle, slab } = this.#store;
-    const size = native.read(handle, this.index.addresses[slot] as number, slab.position);
+    const size = native.read(handle, this.index.addressOf(slot), slab.position);
     if (size < 0 || slab.position + size > slab.bytes.length) return this.read(slot);
     return new StoredRecord(slab.bytes, slab.position, slab.position + size);
   }
@@ -212,7 +213,7 @@ export class QueueState {
     this.#update(slot, record.rewritten());
     this.#set(slot, record);
     this.counters.leased += 1;
-    const address = this.index.addresses[slot] as number;
+    const address = this.index.addressOf(slot);
     return { key: record.key, address, order: record.order, attempt: record.attempts, slot };
   }
 
@@ -230,15 +231,16 @@ export class QueueState {
   }
 
   #isOut(slot: number, token: LeaseToken): boolean {
-    const { states, addresses, orders } = this.index;
-    return states[slot] === State.LEASED && addresses[slot] === token.address && orders[slot] === token.order;
+    const { index } = this;
+    if (slot >= index.capacity || index.stateOf(slot) !== State.LEASED) return false;
+    return index.addressOf(slot) === token.address && index.orderOf(slot) === token.order;
   }
 
   /** The slots of what is held by iteration; not for what happens often: it looks at all. O(slots). */
   *held(): Generator<{ slot: number; record: StoredRecord }> {
-    const { states, times } = this.index;
-    for (let slot = 0; slot < states.length; slot++) {
-      if (states[slot] === State.LEASED && times[slot] === NEVER) yield { slot, record: this.read(slot) };
+    const { index } = this;
+    for (let slot = 0; slot < index.capacity; slot++) {
+      if (index.stateOf(slot) === State.LEASED && index.timeOf(slot) === NEVER) yield { slot, record: this.read(slot) };
     }
   }
 
@@ -288,7 +290,7 @@ export class QueueState {
   /** Removes a record. */
   remove(slot: number): void {
     const { native, handle } = this.#store;
-    this.#check(native.remove(handle, this.index.addresses[slot] as number));
+    this.#check(native.remove(handle, this.index.addressOf(slot)));
     this.#store.changes++;
     this.index.delete(slot);
   }
@@ -298,14 +300,14 @@ export class QueueState {
   /** Does what time alone does, up to `now`. */
   settle(now: number): void {
     const { index } = this;
-    const { timers, times, states } = index;
-    while (timers.size > 0 && (times[timers.top] as number) <= now) {
+    const { timers } = index;
+    while (timers.size > 0 && index.timeOf(timers.top) <= now) {
       const slot = timers.top;
-      if (states[slot] === State.LEASED) {
+      if (index.stateOf(slot) === State.LEASED) {
         // In memory only: the file has the deadline, and says the same to whoever opens it later.
-        index.set(slot, State.WAITING, index.dues[slot] as number, index.orders[slot] as number, NEVER);
+        index.set(slot, State.WAITING, index.dueOf(slot), index.orderOf(slot), NEVER);
         this.counters.returned += 1;
-      } else if (states[slot] === State.REMEMBERED) this.remove(slot);
+      } else if (index.stateOf(slot) === State.REMEMBERED) this.remove(slot);
       else {
         this.finish(slot, this.read(slot), now);
         this.counters.expired += 1;
@@ -327,7 +329,7 @@ export class QueueState {
 
   #update(slot: number, bytes: Uint8Array): void {
     const { native, handle } = this.#store;
-    this.#check(native.update(handle, this.index.addresses[slot] as number, bytes));
+    this.#check(native.update(handle, this.index.addressOf(slot), bytes));
     this.#store.changes++;
   }
 

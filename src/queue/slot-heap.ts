@@ -2,16 +2,20 @@
  * SlotHeap: a 4-ary min-heap of slot numbers over typed arrays that belong to somebody else. Four children share a cache
  * line, and the heap is half as deep as a binary one.
  *
- * Invariants: `places[slot]` is the slot's position in `heap` plus 1, or 0 when it is not in the heap; no slot's
- * (time, order) is less than its parent's. Every operation is O(log n) and allocates nothing.
+ * Invariants: a slot's place is its position in `heap` plus 1, or 0 when it is not in the heap; no slot's (time, order) is
+ * less than its parent's. Every operation is O(log n) and allocates nothing.
  */
 
-/** The arrays of a heap, all indexed by slot but `heap`. */
+/** The arrays of a heap. Those of slots hold, for each, `stride` numbers of 8 bytes, or twice as many words. */
 export interface HeapArrays {
-  readonly times: Float64Array;
-  readonly orders: Float64Array;
+  readonly numbers: Float64Array;
+  readonly words: Uint32Array;
+  readonly stride: number;
+  /** Which numbers of a slot are its time and its order, and which word its place. */
+  readonly time: number;
+  readonly order: number;
+  readonly place: number;
   readonly heap: Uint32Array;
-  readonly places: Uint32Array;
   /** counters[counter] is the number of slots in the heap. */
   readonly counters: Float64Array;
   readonly counter: number;
@@ -39,13 +43,13 @@ export class SlotHeap {
   }
 
   has(slot: number): boolean {
-    return this.#arrays.places[slot] !== 0;
+    return this.#placeOf(slot) !== 0;
   }
 
   /** Puts a slot in, or where it belongs after its time or order has changed. */
   put(slot: number): void {
-    const { places, counters, counter } = this.#arrays;
-    const place = places[slot] as number;
+    const { counters, counter } = this.#arrays;
+    const place = this.#placeOf(slot);
     if (place !== 0) {
       this.#down(this.#up(place - 1, slot), slot);
       return;
@@ -57,42 +61,52 @@ export class SlotHeap {
 
   /** Takes a slot out; nothing happens if it is not in. */
   remove(slot: number): void {
-    const { heap, places, counters, counter } = this.#arrays;
-    const place = places[slot] as number;
+    const { heap, counters, counter } = this.#arrays;
+    const place = this.#placeOf(slot);
     if (place === 0) return;
     const last = (counters[counter] as number) - 1;
     counters[counter] = last;
-    places[slot] = 0;
+    this.#setPlace(slot, 0);
     const moved = heap[last] as number;
     if (moved === slot) return;
     this.#down(this.#up(place - 1, moved), moved);
   }
 
+  #placeOf(slot: number): number {
+    const { words, stride, place } = this.#arrays;
+    return words[slot * 2 * stride + place] as number;
+  }
+
+  #setPlace(slot: number, value: number): void {
+    const { words, stride, place } = this.#arrays;
+    words[slot * 2 * stride + place] = value;
+  }
+
   /** Moves `slot`, thought to be at `position`, towards the root; returns where it ends. */
   #up(position: number, slot: number): number {
-    const { times, orders, heap, places } = this.#arrays;
-    const time = times[slot] as number;
-    const order = orders[slot] as number;
+    const { numbers, stride, time: timeAt, order: orderAt, heap } = this.#arrays;
+    const time = numbers[slot * stride + timeAt] as number;
+    const order = numbers[slot * stride + orderAt] as number;
     let at = position;
     while (at > 0) {
       const parent = (at - 1) >>> 2;
       const other = heap[parent] as number;
-      const otherTime = times[other] as number;
-      if (otherTime < time || (otherTime === time && (orders[other] as number) <= order)) break;
+      const otherTime = numbers[other * stride + timeAt] as number;
+      if (otherTime < time || (otherTime === time && (numbers[other * stride + orderAt] as number) <= order)) break;
       heap[at] = other;
-      places[other] = at + 1;
+      this.#setPlace(other, at + 1);
       at = parent;
     }
     heap[at] = slot;
-    places[slot] = at + 1;
+    this.#setPlace(slot, at + 1);
     return at;
   }
 
   #down(position: number, slot: number): void {
-    const { times, orders, heap, places, counters, counter } = this.#arrays;
+    const { numbers, stride, time: timeAt, order: orderAt, heap, counters, counter } = this.#arrays;
     const size = counters[counter] as number;
-    const time = times[slot] as number;
-    const order = orders[slot] as number;
+    const time = numbers[slot * stride + timeAt] as number;
+    const order = numbers[slot * stride + orderAt] as number;
     let at = position;
     for (;;) {
       const first = at * 4 + 1;
@@ -100,25 +114,26 @@ export class SlotHeap {
       const end = Math.min(first + 4, size);
       let least = first;
       let leastSlot = heap[first] as number;
-      let leastTime = times[leastSlot] as number;
+      let leastTime = numbers[leastSlot * stride + timeAt] as number;
       for (let child = first + 1; child < end; child++) {
         const other = heap[child] as number;
-        const otherTime = times[other] as number;
+        const otherTime = numbers[other * stride + timeAt] as number;
         if (
           otherTime < leastTime ||
-          (otherTime === leastTime && (orders[other] as number) < (orders[leastSlot] as number))
+          (otherTime === leastTime &&
+            (numbers[other * stride + orderAt] as number) < (numbers[leastSlot * stride + orderAt] as number))
         ) {
           least = child;
           leastSlot = other;
           leastTime = otherTime;
         }
       }
-      if (time < leastTime || (time === leastTime && order <= (orders[leastSlot] as number))) break;
+      if (time < leastTime || (time === leastTime && order <= (numbers[leastSlot * stride + orderAt] as number))) break;
       heap[at] = leastSlot;
-      places[leastSlot] = at + 1;
+      this.#setPlace(leastSlot, at + 1);
       at = least;
     }
     heap[at] = slot;
-    places[slot] = at + 1;
+    this.#setPlace(slot, at + 1);
   }
 }

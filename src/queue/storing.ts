@@ -47,7 +47,7 @@ export class Storing<V> {
       counters.duplicates += 1;
       return false;
     }
-    const current = state.index.states[slot] as number;
+    const current = state.index.stateOf(slot);
     if (current === State.REMEMBERED) {
       this.#assertRoom();
       const head = newHead(now, this.#due(item, now), state.newOrder());
