@@ -280,7 +280,7 @@ class Engine {
   Status insert_new(const Key& key, uint64_t word, const KeyIndex::Vacancy& vacancy, Bytes data, Address* address);
   Status update_found(const Found& found, Bytes data);
   Status update_in_place(const Found& found, Bytes data);
-  // Writes a new version of an entry elsewhere. `stream` and `verify_source` for compaction.
+  // Writes a new version of an entry elsewhere.
   Status relocate(const Found& found, Bytes data, Stream stream);
   void remove_found(const Found& found);
   // Ends a sealed segment that holds nothing live any more: its space comes back without compaction. Only between

@@ -226,7 +226,7 @@ Status Engine::view(ReaderPin& pin, Address address, Bytes* data) const {
   std::lock_guard guard(lock_);
   Found found;
   Status status = locate(address, &found);
-  if (status.ok() && found.header.total_size() <= kCheckedView) status = check_version_locked(found.offset);
+  if (status.ok() && found.header.total_size() <= kCheckedView) status = check_found(found);
   MMCB_TRY(check_file());
   MMCB_TRY(status);
   *data = {volume_.at(found.offset) + EntryHeader::kSize + found.header.key_size, found.header.data_size};

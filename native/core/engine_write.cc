@@ -23,10 +23,9 @@ Status Engine::change(Body&& body) {
   std::lock_guard guard(lock_);
   if (!may_write()) return writable();
   Status status = body();
-  if (status.code() == Code::kCorrupt || volume_.is_lost()) [[unlikely]] {
-    // What looks like damage may be a file cut short in the middle of a page, which no fault tells of.
-    MMCB_TRY(status.code() == Code::kCorrupt ? check_file_size() : check_file());
-  }
+  // What looks like damage may be a file cut short in the middle of a page, which no fault tells of.
+  if (status.code() == Code::kCorrupt || volume_.is_lost()) [[unlikely]]
+    MMCB_TRY(check_file_size());
   return status;
 }
 

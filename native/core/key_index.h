@@ -58,10 +58,6 @@ class KeyIndex {
   Status insert(uint64_t key, uint64_t offset);
   // The same behind a find() that left `vacancy`, and no other change of the index since: without a search, mostly.
   Status insert(uint64_t key, uint64_t offset, const Vacancy& vacancy);
-  // find() and, where that finds nothing, insert(), in one search: for recovery, which no reader runs beside. `*found` is
-  // what find() would say; only where it is 0 the cell was inserted.
-  template <typename Match>
-  Status insert_if_absent(uint64_t key, uint64_t offset, Match&& match, uint64_t* found);
   // So many keys are to be expected in all: a shard that grows makes room for its part of them at once, but never grows
   // to more than 8 times its size, whatever is expected. 0: nothing is known.
   void expect(uint64_t keys) { expected_ = keys; }
@@ -259,38 +255,6 @@ uint64_t KeyIndex::find(uint64_t key, Match&& match, Vacancy* vacancy) const {
     const uint64_t offset = first[index].offset.load(std::memory_order_relaxed);
     if (exact_ || match(offset)) return offset;
   }
-}
-
-template <typename Match>
-Status KeyIndex::insert_if_absent(uint64_t key, uint64_t offset, Match&& match, uint64_t* found) {
-  *found = 0;
-  const uint64_t hash = spread(key);
-  const auto number = static_cast<unsigned>(hash >> (64 - kLog2Shards));
-  Shard& shard = shard_at(number);
-  if (shard.used >= limit(number, log2_cells(shard.table.load(std::memory_order_relaxed))))
-    MMCB_TRY(grow(shard, number));
-  const uint64_t table = shard.table.load(std::memory_order_relaxed);
-  Cell* const first = cells(table);
-  const uint64_t mask = (uint64_t{1} << log2_cells(table)) - 1;
-  uint64_t index = home(hash, key, table);
-  for (uint64_t passed = 0;; index = (index + 1) & mask) {
-    const uint64_t word = first[index].key.load(std::memory_order_relaxed);
-    if (word == 0) break;
-    const uint64_t present = first[index].offset.load(std::memory_order_relaxed);
-    if (word == key && (exact_ || match(present))) {
-      *found = present;
-      return Status();
-    }
-    if (++passed > kClustered) {
-      *found = find(key, match);
-      return *found != 0 ? Status() : insert(key, offset);
-    }
-  }
-  first[index].offset.store(offset, std::memory_order_relaxed);
-  first[index].key.store(key, std::memory_order_relaxed);
-  ++shard.used;
-  size_.store(size_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  return Status();
 }
 
 template <typename Visit>

@@ -114,10 +114,13 @@ Status Recovery::take_live(uint32_t segment, const KeyedEntry& keyed) {
   if (h.kind != Kind::kPlain) {
     // A key that was removed and added again, with the mark of the removal lost: the later one counts. (Where nothing is
     // lost there is no such thing; in a forged file it would leave two cells of one key in the index.)
-    uint64_t rival = 0;
+    KeyIndex& index = e.index_for(h.kind);
+    KeyIndex::Vacancy vacancy;
     const auto is_rival = [&](uint64_t offset) { return e.ends_search(key_of(entry), offset); };
-    MMCB_TRY(e.index_for(h.kind).insert_if_absent(keyed.key_word, entry.offset, is_rival, &rival));
-    if (rival != 0) {
+    const uint64_t rival = index.find(keyed.key_word, is_rival, &vacancy);
+    if (rival == 0) {
+      MMCB_TRY(index.insert(keyed.key_word, entry.offset, vacancy));
+    } else {
       const EntryHeader old = decode_entry_header(context_.base + rival);
       if (old.epoch > h.epoch) {
         needs_apply(segment);
@@ -126,7 +129,7 @@ Status Recovery::take_live(uint32_t segment, const KeyedEntry& keyed) {
       }
       drop_live(old, rival);
       e.slots_.release(old.address());
-      MMCB_TRY(e.index_for(h.kind).insert(keyed.key_word, entry.offset));
+      MMCB_TRY(index.insert(keyed.key_word, entry.offset));
     }
   }
   bool conflict = false;

@@ -33,8 +33,7 @@ Status Region::reserve(uint64_t capacity, uint64_t at_least) {
   return Status();
 }
 
-Status Region::ensure(uint64_t length) {
-  if (length <= committed_) return Status();
+Status Region::commit(uint64_t length) {
   if (length > capacity_) return Status(Code::kNoMemory, "region: its address space is used up");
   // Doubling keeps the number of mappings and calls small; the ceiling keeps the overshoot small.
   const uint64_t step = std::clamp(committed_, kFirstStep, kLargestStep);

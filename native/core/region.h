@@ -32,7 +32,7 @@ class Region {
   uint64_t committed() const { return committed_; }
 
   // Extends the committed prefix to at least `length` bytes (zeros), in geometric steps of at most 64 MiB.
-  Status ensure(uint64_t length);
+  Status ensure(uint64_t length) { return length <= committed_ ? Status() : commit(length); }
 
   // Hands out 2^log2_size bytes, zeroed, aligned to min(2^log2_size, 4096). kNoMemory where the region is full.
   // Preconditions: 3 <= log2_size < 48; ensure() is not used on the same region.
@@ -45,6 +45,8 @@ class Region {
 
  private:
   static constexpr uint64_t kNoBlock = UINT64_MAX;
+
+  Status commit(uint64_t length);
 
   Platform& platform_;
   std::byte* base_ = nullptr;

@@ -79,7 +79,7 @@ Status Segments::allocate(Stream stream, uint64_t total_size, uint64_t epoch, Pl
     if (observer_) observer_();
     return Status();
   }
-  if (stream == Stream::kFresh && total_size > segment_size_ / 8) stream = Stream::kLarge;
+  if (stream == Stream::kFresh && is_large(total_size)) stream = Stream::kLarge;
   uint32_t& active = active_[static_cast<size_t>(stream)];
   for (;;) {
     if (active != kNone) {

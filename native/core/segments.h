@@ -113,7 +113,7 @@ class Segments {
   // Finds a place in the segment that is being filled: where there is none, or it is not for entries of this size, false.
   bool place_in_active(Stream stream, uint64_t total_size, Place* place) {
     const uint32_t active = active_[static_cast<size_t>(stream)];
-    return total_size <= segment_size_ / 8 && active != kNone && place_in(active, total_size, place);
+    return !is_large(total_size) && active != kNone && place_in(active, total_size, place);
   }
   // Finds a place for an entry of `total_size` bytes, taking or adding segments as needed. kNoSpace, kFull, kNoMemory.
   Status allocate(Stream stream, uint64_t total_size, uint64_t epoch, Place* place);
@@ -200,6 +200,8 @@ class Segments {
   static uint64_t slack_of(const EntryHeader& h) { return h.total_size() + 8 - footprint(h); }
 
  private:
+  // Goes into segments with its like: Stream::kLarge.
+  bool is_large(uint64_t total_size) const { return total_size > segment_size_ / 8; }
   bool place_in(uint32_t segment, uint64_t total_size, Place* place);
   Status open_segment(Stream stream, uint64_t epoch);
   uint32_t find_run(uint32_t length, bool refused_too) const;

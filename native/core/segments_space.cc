@@ -216,14 +216,13 @@ Status Segments::add_segments(uint64_t number) {
 // A file that somebody cuts short at the very moment when its length is set here is as long as it should be afterwards, and what
 // was cut off reads as zeros: also the last word of the last segment in use, which is never zero. (Of a damaged one it may be.)
 Status Segments::check_end(uint32_t count) const {
-  uint32_t last = kNone;
-  for (uint32_t i = 0; i < count; i++) {
-    const Segment& s = segments_[i];
-    const bool in_use = s.state == Segment::State::kActive || s.state == Segment::State::kSealed;
-    if (in_use && s.live_entries != 0) last = i;
-  }
-  if (last == kNone || segments_[last].damaged) return Status();
-  if (load64(volume_.at(end_of(last) - kSegmentTrailerSize)) != 0) return Status();
+  const auto holds_entries = [&](const Segment& s) {
+    return s.live_entries != 0 && (s.state == Segment::State::kActive || s.state == Segment::State::kSealed);
+  };
+  uint32_t end = count;
+  while (end > 0 && !holds_entries(segments_[end - 1])) end--;
+  if (end == 0 || segments_[end - 1].damaged) return Status();
+  if (load64(volume_.at(end_of(end - 1) - kSegmentTrailerSize)) != 0) return Status();
   volume_.file().give_up();
   return volume_.check();
 }

@@ -63,7 +63,7 @@ bool SlotTable::live_at(uint32_t slot, Address* address, uint64_t* offset) const
   return true;
 }
 
-Status SlotTable::extend(uint32_t slot) {
+inline Status SlotTable::extend(uint32_t slot) {
   const uint64_t wanted = uint64_t{slot} + 1;
   if (wanted > kMaxSlots) return Status(Code::kFull, "slot table: all slots are in use");
   if (wanted <= size_.load(std::memory_order_relaxed)) return Status();
@@ -84,12 +84,7 @@ Status SlotTable::acquire(Address* address) {
     if (free_head_ == kNoSlot) free_tail_ = kNoSlot;
   } else {
     slot = size_.load(std::memory_order_relaxed);
-    const uint64_t wanted = uint64_t{slot} + 1;
-    if (wanted < kMaxSlots && wanted * sizeof(uint64_t) <= region_.committed()) {
-      size_.store(static_cast<uint32_t>(wanted), std::memory_order_release);  // as extend() does
-    } else {
-      MMCB_TRY(extend(slot));
-    }
+    MMCB_TRY(extend(slot));
   }
   word(slot).store(free_word(generation, kNoSlot), std::memory_order_relaxed);
   highest_generation_ = std::max(highest_generation_, generation);

@@ -6,19 +6,18 @@ namespace mmcb::test {
 
 #if defined(__SANITIZE_THREAD__)
 inline constexpr bool kThreadSanitizer = true;
-inline constexpr bool kAddressSanitizer = false;
-#elif defined(__SANITIZE_ADDRESS__)
-inline constexpr bool kThreadSanitizer = false;
-inline constexpr bool kAddressSanitizer = true;
 #else
 inline constexpr bool kThreadSanitizer = false;
-inline constexpr bool kAddressSanitizer = false;
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = kThreadSanitizer;
 #endif
 #if MMCB_COVERAGE
 inline constexpr bool kCounted = true;
 #else
 inline constexpr bool kCounted = false;
 #endif
-inline constexpr bool kSanitized = kThreadSanitizer || kAddressSanitizer;
 
 }  // namespace mmcb::test
