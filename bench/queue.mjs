@@ -1,6 +1,6 @@
 /**
- * node bench/queue.mjs [keys] [engine ...]: what waiting keys cost, 100 B values: stored, stored again in random order,
- * retrieved 100 at a time; then what pushes cost. Engines: mmcb, redis (a redis-server of its own, with a log that is synced
+ * node bench/queue.mjs [keys] [engine ...]: what waiting keys cost, 100 B values: stored, 100 at a time or singly, stored again
+ * in random order, retrieved 100 at a time; then what pushes cost. Engines: mmcb, redis (a redis-server of its own, with a log that is synced
  * every second, as mmcb's file is), bullmq (a tenth of the keys), array. Without names: all that are there.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -46,9 +46,15 @@ async function run(name, n, queue) {
 }
 
 try {
+  // Pushes first: what they make is little, and would wait for the collection of a million keys.
+  if (wanted('mmcb')) await pushesToPartitionedQueue(join(folder, 'pushes'), count, measure);
+  if (wanted('array')) await pushesToArray(count, measure);
   if (wanted('mmcb')) {
     for (const durability of ['interval', 'process']) {
-      await run(`DelayQueue, durability '${durability}'`, count, await mmcbQueue(join(folder, durability), durability));
+      for (const way of ['100 at a time', 'singly']) {
+        const queue = await mmcbQueue(join(folder, `${durability} ${way}`), durability, way === 'singly');
+        await run(`DelayQueue, durability '${durability}', ${way}`, count, queue);
+      }
     }
   }
   const server = wanted('redis') || wanted('bullmq') ? await startRedis(folder) : undefined;
@@ -57,8 +63,6 @@ try {
     if (wanted('bullmq')) await run('BullMQ, addBulk by 100', count / 10, await bullmqQueue(server.socket));
     await server.stop();
   } else if (names.length > 0) console.log('redis-server, or a client for it, is not there');
-  if (wanted('mmcb')) await pushesToPartitionedQueue(join(folder, 'pushes'), count, measure);
-  if (wanted('array')) await pushesToArray(count, measure);
 } finally {
   rmSync(folder, { recursive: true });
 }

@@ -95,6 +95,7 @@ export { PartitionedMap, type PartitionedMapOptions } from './partitioned/partit
 export { PartitionedQueue, type PartitionedQueueOptions, type PushOptions } from './partitioned/partitioned-queue.js';
 export type { Clock } from './queue/clock.js';
 export { DelayQueue } from './queue/delay-queue.js';
+export { StoreAllError } from './queue/errors.js';
 export type { Lease, QueueEntry } from './queue/lease.js';
 export type { ConsumeOptions, DelayQueueOptions, LeaseOptions, NackOptions, QueueItem } from './queue/options.js';
 export type { QueueCounters, QueueStats } from './queue/queue-state.js';

@@ -1,6 +1,8 @@
 /** The memory and the disk space that an engine takes. */
 import { lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 
 /**
  * Bytes that this process has in memory now: its own, and those of mapped files, which the operating system can take back.
@@ -59,5 +61,14 @@ export function warmMemory(bytes) {
   let memory = Buffer.allocUnsafeSlow(bytes);
   for (let i = 0; i < bytes; i += 4096) memory[i] = 1;
   memory = undefined;
-  globalThis.gc?.();
+  collectGarbage();
+}
+
+/** Collects garbage now, that of what came before included, and not in the middle of what is measured. */
+function collectGarbage() {
+  if (globalThis.gc === undefined) {
+    setFlagsFromString('--expose-gc');
+    globalThis.gc = runInNewContext('gc');
+  }
+  globalThis.gc();
 }

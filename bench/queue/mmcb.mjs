@@ -1,13 +1,21 @@
 import { binary, DelayQueue, PartitionedMap, PartitionedQueue } from '../../dist/esm/index.js';
 
-/** A DelayQueue on a file, with a clock that stands still until everything is to be retrieved. */
-export async function mmcbQueue(path, durability) {
+const GROUP = 100;
+
+/**
+ * A DelayQueue on a file, with a clock that stands still until everything is to be retrieved. Items are stored 100 at a time,
+ * as Redis gets them, or one by one.
+ */
+export async function mmcbQueue(path, durability, singly) {
   let time = 0;
   const queue = await DelayQueue.open(path, { delay: 1000, durability, codec: binary(), clock: () => time });
   return {
     replaces: true,
     store(keys, value) {
-      for (const key of keys) queue.store({ key, value });
+      if (singly) for (const key of keys) queue.store({ key, value });
+      else
+        for (let i = 0; i < keys.length; i += GROUP)
+          queue.storeAll(keys.slice(i, i + GROUP).map((key) => ({ key, value })));
     },
     memory(n) {
       const { indexBytes, buffer } = queue.stats();
@@ -15,7 +23,7 @@ export async function mmcbQueue(path, durability) {
     },
     retrieve(n) {
       time += 10_000;
-      for (let i = 0; i < n; ) i += queue.retrieve(100).length;
+      for (let i = 0; i < n; ) i += queue.retrieve(GROUP).length;
     },
     close: () => queue.close(),
   };

@@ -1,4 +1,6 @@
 // Entries by address, and counts.
+#include <array>
+
 #include "binding/args.h"
 #include "binding/functions.h"
 
@@ -107,6 +109,26 @@ napi_value readHeader(napi_env env, napi_callback_info info) {
   }
   if (status.code() == Code::kNotFound && handle->engine->was_removed(address)) return js_number(env, 1);
   return call.fails(handle, std::move(status));
+}
+
+napi_value prefetch(napi_env env, napi_callback_info info) {
+  Call<3> call(env, info);
+  Handle* handle = call.handle();
+  if (handle == nullptr) return call.closed();
+  std::span<double> given;
+  uint64_t length = 0;
+  if (!call.doubles(1, &given) || !call.position(2, &length) || length > given.size())
+    return call.fails(handle, Code::kInvalidArgument);
+  std::array<Address, 64> group;
+  size_t count = 0;
+  for (const double number : given.first(length)) {
+    if (read_address(number, &group[count]) == Code::kOk) count++;
+    if (count < group.size()) continue;
+    handle->engine->prefetch(*handle->pin, std::span<const Address>(group));
+    count = 0;
+  }
+  handle->engine->prefetch(*handle->pin, std::span<const Address>(group.data(), count));
+  return js_number(env, 0);
 }
 
 napi_value count(napi_env env, napi_callback_info info) {

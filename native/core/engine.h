@@ -119,9 +119,10 @@ class Engine {
   Status read_part(ReaderPin& pin, Address address, uint64_t position, MutableBytes target, uint64_t* copied) const;
   Status read_part(ReaderPin& pin, Key key, uint64_t position, MutableBytes target, uint64_t* copied) const;
   Status find(ReaderPin& pin, Key key, Address* address) const;
-  // Brings the entries of these keys into the cache, their misses overlapped: for reading many in a row, best in groups
-  // of about 64.
+  // Brings the entries of these keys into the cache, their misses overlapped: for reading or changing many in a row, best in
+  // groups of about 64. A hint: of what is not there, nothing is said.
   void prefetch(ReaderPin& pin, std::span<const Key> keys) const;
+  void prefetch(ReaderPin& pin, std::span<const Address> addresses) const;
   bool contains(ReaderPin& pin, Address address) const;
   bool contains(ReaderPin& pin, Key key) const;
   Status info(Address address, EntryInfo* info) const;
@@ -301,8 +302,8 @@ class Engine {
   // Brings in what ending this version will touch, while its checksum is being taken: its mark and its slot lie elsewhere.
   void prefetch_ending(const Found& found) const;
   // Brings in the first lines of the entry at `offset`.
-  void prefetch_entry(uint64_t offset) const {
-    for (uint64_t line = 0; line < 3; line++) __builtin_prefetch(volume_.at(offset + 64 * line));
+  void prefetch_entry(uint64_t offset, uint64_t lines = 3) const {
+    for (uint64_t line = 0; line < lines; line++) __builtin_prefetch(volume_.at(offset + 64 * line));
   }
   // The same for a key, whose cell was asked for before. Any cell with its word will do: a wrong guess costs a cache line, not
   // a wrong answer. Precondition: pinned, or under the lock.

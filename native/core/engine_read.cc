@@ -17,6 +17,8 @@ constexpr int kAttempts = 16;
 constexpr uint64_t kCheckedView = 64 << 10;
 // Keys whose cache misses are overlapped.
 constexpr size_t kPrefetchGroup = 64;
+// Entries without a key are records of something, and longer than a map's values mostly: a queue's head has 80 bytes.
+constexpr uint64_t kPlainLines = 5;
 
 }  // namespace
 
@@ -185,6 +187,16 @@ void Engine::prefetch(ReaderPin& pin, std::span<const Key> keys) const {
     const auto group = keys.subspan(first, std::min(kPrefetchGroup, keys.size() - first));
     for (const Key& key : group) index_for(key.kind).prefetch(word_of(key));
     for (const Key& key : group) prefetch_entry(key.kind, word_of(key));
+  }
+}
+
+void Engine::prefetch(ReaderPin& pin, std::span<const Address> addresses) const {
+  const PinScope scope(pin);
+  for (size_t first = 0; first < addresses.size(); first += kPrefetchGroup) {
+    const auto group = addresses.subspan(first, std::min(kPrefetchGroup, addresses.size() - first));
+    for (const Address& address : group) slots_.prefetch(address.slot);
+    for (const Address& address : group)
+      if (const uint64_t offset = slots_.resolve(address); offset != 0) prefetch_entry(offset, kPlainLines);
   }
 }
 

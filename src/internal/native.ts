@@ -233,6 +233,11 @@ export interface NativeBinding {
    */
   readHeader(handle: number, address: number, target: Float64Array): number;
   /**
+   * Says that the entries of addresses[0..count) will be read or changed next: their memory is fetched all at once, while
+   * calls would wait for each in turn. A hint: numbers that are no address of an entry are passed over. 0 or -code.
+   */
+  prefetch(handle: number, addresses: Float64Array, count: number): number;
+  /**
    * Opens a view of the data in place: an ArrayBuffer over the mapped memory (or over a copy where the runtime forbids
    * external memory). Throws on failure. Must be ended with endView, which detaches the ArrayBuffer; its answer is an error
    * where what was seen may not have been the data.

@@ -85,10 +85,10 @@ export class ItemValues<V> {
   }
 
   /** What is to be stored where there was a value before: the new one, or what `merge` makes of both. */
-  merged(previous: () => Uint8Array, next: V | Encoded): Uint8Array {
+  merged(previous: { readonly value: Uint8Array }, next: V | Encoded): Uint8Array {
     const merge = this.#merge;
     if (merge === undefined) return this.encode(next);
-    const before = this.decode(previous());
+    const before = this.decode(previous.value);
     const after = next instanceof Encoded ? this.decode(next.bytes) : next;
     let value: V;
     try {

@@ -83,6 +83,18 @@ export class QueueCore<V> implements QueueSide<V> {
     return true;
   }
 
+  storeAll(items: readonly QueueItem<V | Encoded>[]): number {
+    const now = this.#enter();
+    const { counters } = this.#state;
+    const before = counters.stored;
+    try {
+      this.#storing.storeAll(items, now);
+    } finally {
+      if (counters.stored > before) this.#changed();
+    }
+    return counters.stored - before;
+  }
+
   // ---- Handing out ----
 
   retrieve(limit: number): QueueEntry<V>[] {
@@ -90,19 +102,34 @@ export class QueueCore<V> implements QueueSide<V> {
     const now = this.#enter();
     const until = this.#availableUntil(now);
     try {
-      for (let slot = this.#available(until); slot !== NONE && entries.length < limit; slot = this.#available(until)) {
-        const record = this.#state.peek(slot);
-        const { key, updates } = record;
-        const value = this.#values.decodeRecord(record); // first: what cannot be decoded stays where it is
-        this.#state.finish(slot, record, now);
-        this.#state.counters.retrieved += 1;
-        entries.push({ key, value, updates });
-      }
+      while (entries.length < limit && this.#available(until) !== NONE) this.#retrieveNext(entries, limit, until, now);
     } catch (error) {
       if (entries.length === 0) throw error;
     }
     if (entries.length > 0) this.#changed();
     return entries;
+  }
+
+  /** Adds to `entries` some of the items that are available, at least one and not more than `limit` in all. */
+  #retrieveNext(entries: QueueEntry<V>[], limit: number, until: number, now: number): void {
+    const state = this.#state;
+    const slots = state.takeOut(until, limit - entries.length);
+    let done = 0;
+    try {
+      while (done < slots.length) {
+        const slot = slots[done] as number;
+        const record = state.peek(slot);
+        const { key, updates, hasHeld } = record;
+        const value = this.#values.decodeRecord(record); // first: what cannot be decoded stays where it is
+        state.finish(slot, record, now);
+        done += 1;
+        state.counters.retrieved += 1;
+        entries.push({ key, value, updates });
+        if (hasHeld) break; // what was held behind it may be due before the others
+      }
+    } finally {
+      state.putBack(slots.subarray(done));
+    }
   }
 
   lease(limit: number, timeout: number): HeldItem<V>[] {

@@ -19,6 +19,9 @@ export const State = { FREE: 0, WAITING: 1, LEASED: 2, REMEMBERED: 3 } as const;
 /** No slot. */
 export const NONE = 0xffff_ffff;
 
+/** So many records at most are fetched at once: all of their memory is still in the cache when their turn comes. */
+export const FETCHED = 64;
+
 /** Counters, by position in `QueueIndex.counters`. */
 export const Counter = {
   CAPACITY: 0,
@@ -64,6 +67,7 @@ export class QueueIndex {
   #buckets!: Uint32Array;
   #readyHeap!: Uint32Array;
   #timerHeap!: Uint32Array;
+  readonly #looking = new Uint32Array(FETCHED);
 
   constructor(buffer: ArrayBuffer = emptyIndex(SMALLEST)) {
     this.#buffer = buffer;
@@ -98,6 +102,40 @@ export class QueueIndex {
     let slot = from;
     while (slot !== NONE && this.#word(slot, HASH) !== hash) slot = this.#word(slot, NEXT);
     return slot;
+  }
+
+  /**
+   * The addresses of the first slots with the first `count` of these hashes, where there is one; how many there are. What it
+   * looks at lies far apart, so it looks at the same thing for all of them before the next: the processor then waits for many
+   * at once. Precondition: count <= FETCHED.
+   */
+  addressesOf(hashes: Uint32Array, count: number, addresses: Float64Array): number {
+    const slots = this.#looking;
+    const buckets = this.#buckets;
+    const mask = buckets.length - 1;
+    for (let i = 0; i < count; i++) slots[i] = buckets[(hashes[i] as number) & mask] as number;
+    let found = 0;
+    for (let i = 0; i < count; i++) {
+      const slot = this.#matching(slots[i] as number, hashes[i] as number);
+      if (slot !== NONE) addresses[found++] = this.addressOf(slot);
+    }
+    return found;
+  }
+
+  /**
+   * The addresses of the first `count` of these slots. It also looks at what `delete` will look at, so that it is at hand
+   * then. Precondition: count <= FETCHED.
+   */
+  addressesOfSlots(slots: Uint32Array, count: number, addresses: Float64Array): void {
+    const heads = this.#looking;
+    const buckets = this.#buckets;
+    const mask = buckets.length - 1;
+    for (let i = 0; i < count; i++) {
+      const slot = slots[i] as number;
+      addresses[i] = this.addressOf(slot);
+      heads[i] = buckets[this.#word(slot, HASH) & mask] as number;
+    }
+    for (let i = 0; i < count; i++) heads[i] = this.#word(heads[i] as number, NEXT);
   }
 
   addressOf(slot: number): number {

@@ -6,6 +6,8 @@ import type { LeaseToken, QueueCounts } from './queue-state.js';
 /** Arguments have been checked; times are milliseconds, delays relative to now. See DelayQueue for what each does. */
 export interface QueueSide<V> {
   store(item: QueueItem<V>): boolean;
+  /** How many were stored; the others were duplicates. StoreAllError. */
+  storeAll(items: readonly QueueItem<V>[]): number;
   retrieve(limit: number): QueueEntry<V>[];
   /** Hands items out for `timeout` ms. */
   lease(limit: number, timeout: number): HeldItem<V>[];

@@ -14,7 +14,7 @@ import type { BufferStats } from '../buffer/reports.js';
 import type { Store } from '../internal/lifecycle.js';
 import { EntryKind, NativeCode } from '../internal/native.js';
 import { hashOf } from '../internal/text.js';
-import { Counter, NONE, type QueueIndex, State } from './queue-index.js';
+import { Counter, FETCHED, NONE, type QueueIndex, State } from './queue-index.js';
 import { type Held, isOfKey, type RecordHead, RecordWriter, StoredRecord } from './record.js';
 
 const NEVER = Number.POSITIVE_INFINITY;
@@ -82,6 +82,9 @@ export class QueueState {
   readonly #writer = new RecordWriter();
   /** Bytes of the record that `find` has found, at the slab's position; 0 where it does not fit there. */
   #found = 0;
+  /** Addresses of what is being fetched. */
+  readonly #fetched = new Float64Array(FETCHED);
+  readonly #taken = new Uint32Array(FETCHED);
 
   constructor(store: Store, index: QueueIndex, options: StateOptions) {
     this.#store = store;
@@ -172,6 +175,40 @@ export class QueueState {
     const { slab } = this.#store;
     if (this.#found === 0) return this.read(slot);
     return new StoredRecord(slab.bytes, slab.position, slab.position + this.#found);
+  }
+
+  /**
+   * Fetches the memory that `find` will look at for the first `count` of these hashes, at most FETCHED: one after the other,
+   * where they lie far apart, each would be waited for several times. A hint, which changes nothing.
+   */
+  fetch(hashes: Uint32Array, count: number): void {
+    const found = this.index.addressesOf(hashes, count, this.#fetched);
+    this.#store.native.prefetch(this.#store.handle, this.#fetched, found);
+  }
+
+  /**
+   * Takes the slots of the first items that are due until then out of `index.ready`, at most `limit` and at most FETCHED, and
+   * fetches their records. Each must then be finished or put back, before anything else looks at the state. Valid until the
+   * next call.
+   */
+  takeOut(until: number, limit: number): Uint32Array {
+    const { index } = this;
+    const { ready } = index;
+    const most = Math.min(limit, FETCHED);
+    let count = 0;
+    while (count < most && ready.size > 0 && index.dueOf(ready.top) <= until) {
+      const slot = ready.top;
+      ready.remove(slot);
+      this.#taken[count] = slot;
+      count += 1;
+    }
+    index.addressesOfSlots(this.#taken, count, this.#fetched);
+    this.#store.native.prefetch(this.#store.handle, this.#fetched, count);
+    return this.#taken.subarray(0, count);
+  }
+
+  putBack(slots: Uint32Array): void {
+    for (const slot of slots) this.index.ready.put(slot);
   }
 
   // ---- Storing ----

@@ -67,33 +67,43 @@ export interface Held {
 }
 
 /**
- * The words of a memory. Records begin at multiples of 8 where they are made and, but for pages of a cursor, where they are read:
+ * The words of bytes. Records begin at multiples of 8 where they are made and, but for pages of a cursor, where they are read:
  * a whole word then costs a tenth of what it costs byte by byte. Like the addon, this is for little-endian machines only.
  */
 class Words {
-  readonly memory: ArrayBufferLike;
+  readonly bytes: Uint8Array;
   readonly doubles: Float64Array;
   readonly integers: Uint32Array;
 
-  constructor(memory: ArrayBufferLike) {
-    this.memory = memory;
-    this.doubles = new Float64Array(memory, 0, memory.byteLength >>> 3);
-    this.integers = new Uint32Array(memory, 0, memory.byteLength >>> 2);
+  /** Precondition: `bytes` begins at a multiple of 8 of its memory. */
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+    this.doubles = new Float64Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 3);
+    this.integers = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
   }
 }
 
-let lastWords = new Words(new ArrayBuffer(0));
+let lastWords = new Words(new Uint8Array());
 
-/** Those of the memory last asked for are kept: it is the slab, most of the time. */
-function wordsOf(memory: ArrayBufferLike): Words {
-  if (lastWords.memory !== memory) lastWords = new Words(memory);
+/** Those of the bytes last asked for are kept: it is the slab, most of the time. undefined where `at` is not at a word. */
+function wordsOf(bytes: Uint8Array, at: number): Words | undefined {
+  if (at % 8 !== 0) return undefined;
+  if (lastWords.bytes !== bytes) {
+    if (bytes.byteOffset % 8 !== 0) return undefined;
+    lastWords = new Words(bytes);
+  }
   return lastWords;
+}
+
+/** The words of a copy of a record's head. */
+function headWords(bytes: Uint8Array, start: number): Words {
+  return new Words(Uint8Array.prototype.slice.call(bytes, start, start + HEADER));
 }
 
 /** Makes the bytes of records, in a memory that is used again: they are for writing at once. */
 export class RecordWriter {
   readonly #staging = new Staging(4096);
-  #words = new Words(this.#staging.bytes.buffer);
+  #words = new Words(this.#staging.bytes);
 
   /** The bytes of a record. `id` and `held` may be undefined. */
   write(head: RecordHead, key: string, id: string | undefined, value: Uint8Array, held?: Held): Buffer {
@@ -103,7 +113,7 @@ export class RecordWriter {
     const idBytes = id === undefined ? 0 : isWideId ? id.length * 2 : id.length;
     const heldBytes = held === undefined ? 0 : HELD_HEADER + held.value.length;
     const size = HEADER + keyBytes + idBytes + value.length + heldBytes;
-    if (this.#staging.reserve(size)) this.#words = new Words(this.#staging.bytes.buffer);
+    if (this.#staging.reserve(size)) this.#words = new Words(this.#staging.bytes);
     const target = this.#staging.bytes;
     writeHead(this.#words, 0, head);
     const flags =
@@ -152,6 +162,7 @@ export class StoredRecord implements RecordHead {
   readonly #keyBytes: number;
   readonly #idBytes: number;
   readonly #valueBytes: number;
+  readonly #heldStart: number;
 
   /** Where in `bytes` the record begins and ends. */
   readonly #start: number;
@@ -160,14 +171,9 @@ export class StoredRecord implements RecordHead {
   /** A record in bytes [start, end). Throws MMCB_CORRUPT where they are none. */
   constructor(bytes: Buffer, start = 0, end = bytes.length) {
     if (end - start < HEADER) throw notARecord();
-    let at = (bytes.byteOffset + start) / 8;
-    let words: Words;
-    if (Number.isInteger(at)) words = wordsOf(bytes.buffer);
-    else {
-      words = new Words(Uint8Array.prototype.slice.call(bytes, start, start + HEADER).buffer);
-      at = 0;
-    }
-    const { doubles, integers } = words;
+    const words = wordsOf(bytes, start);
+    const { doubles, integers } = words ?? headWords(bytes, start);
+    const at = words === undefined ? 0 : start / 8;
     const first = integers[at * 2] as number;
     if (first >>> 16 !== VERSION) throw notARecord();
     this.bytes = bytes;
@@ -188,6 +194,7 @@ export class StoredRecord implements RecordHead {
     this.#valueBytes = integers[at * 2 + 18] as number;
     this.#idBytes = integers[at * 2 + 19] as number;
     this.byIteration = (this.#flags & Flag.ITERATION) !== 0;
+    this.#heldStart = start + HEADER + this.#keyBytes + this.#idBytes + this.#valueBytes;
     if (this.state < State.WAITING || this.state > State.REMEMBERED || this.#heldStart > end) {
       throw notARecord();
     }
@@ -219,7 +226,7 @@ export class StoredRecord implements RecordHead {
   }
 
   get valueEnd(): number {
-    return this.valueStart + this.#valueBytes;
+    return this.#heldStart;
   }
 
   get value(): Buffer {
@@ -244,22 +251,16 @@ export class StoredRecord implements RecordHead {
     };
   }
 
-  get #heldStart(): number {
-    return this.valueEnd;
-  }
-
   /** The same record with the numbers that it has now, for writing: changes `bytes`, and returns its part of them. */
   rewritten(): Buffer {
     const own = this.bytes.subarray(this.#start, this.#end);
     const flags = (this.#flags & ~Flag.ITERATION) | (this.byIteration ? Flag.ITERATION : 0);
-    const isAligned = own.byteOffset % 8 === 0;
-    const words = isAligned
-      ? wordsOf(own.buffer)
-      : new Words(Uint8Array.prototype.slice.call(own, 0, HEADER).buffer as ArrayBuffer);
-    const at = isAligned ? own.byteOffset / 8 : 0;
+    const inPlace = wordsOf(this.bytes, this.#start);
+    const words = inPlace ?? headWords(own, 0);
+    const at = inPlace === undefined ? 0 : this.#start / 8;
     writeHead(words, at, this);
     words.integers[at * 2] = this.state | (flags << 8) | (VERSION << 16);
-    if (!isAligned) own.set(new Uint8Array(words.memory));
+    if (inPlace === undefined) own.set(words.bytes);
     return own;
   }
 

@@ -2,9 +2,10 @@
 import { MmcbError } from '../errors.js';
 import { show } from '../internal/options.js';
 import { hashOf } from '../internal/text.js';
+import { StoreAllError } from './errors.js';
 import type { Encoded, ItemValues } from './item-values.js';
 import { checkSpan, type QueueItem } from './options.js';
-import { NONE, State } from './queue-index.js';
+import { FETCHED, NONE, State } from './queue-index.js';
 import type { QueueState } from './queue-state.js';
 import { checkText, type Held, type RecordHead, type StoredRecord } from './record.js';
 
@@ -29,11 +30,10 @@ export class Storing<V> {
   }
 
   /** Stores an item that was checked; false if it is a duplicate. Throws with nothing changed. */
-  store(item: QueueItem<V | Encoded>, now: number): boolean {
+  store(item: QueueItem<V | Encoded>, now: number, hash = hashOf(item.key)): boolean {
     const { key, uniqueId } = item;
     const state = this.#state;
     const { counters } = state;
-    const hash = hashOf(key);
     const slot = state.find(key, hash);
     if (slot === NONE) {
       this.#assertRoom();
@@ -60,13 +60,33 @@ export class Storing<V> {
     return true;
   }
 
+  /** Stores items that were checked, in order. StoreAllError: those before the one that failed are stored. */
+  storeAll(items: readonly QueueItem<V | Encoded>[], now: number): void {
+    const hashes = new Uint32Array(FETCHED);
+    for (let at = 0; at < items.length; at++) {
+      if (at % FETCHED === 0) this.#fetch(items, at, hashes);
+      try {
+        this.store(items[at] as QueueItem<V | Encoded>, now, hashes[at % FETCHED]);
+      } catch (error) {
+        throw error instanceof MmcbError ? new StoreAllError(at, error) : error;
+      }
+    }
+  }
+
+  /** Hashes the keys of the next items, and fetches what is known of them. */
+  #fetch(items: readonly QueueItem<V | Encoded>[], first: number, hashes: Uint32Array): void {
+    const count = Math.min(FETCHED, items.length - first);
+    for (let i = 0; i < count; i++) hashes[i] = hashOf((items[first + i] as QueueItem<V>).key);
+    this.#state.fetch(hashes, count);
+  }
+
   #assertRoom(): void {
     if (this.#state.size >= this.#options.maxKeys) throw new MmcbError('MMCB_QUEUE_FULL');
   }
 
   /** A store for a key that waits. */
   #coalesce(slot: number, record: StoredRecord, item: QueueItem<V | Encoded>, now: number): void {
-    const bytes = this.#values.merged(() => record.value, item.value);
+    const bytes = this.#values.merged(record, item.value);
     const due = this.#laterDue(record, item, now);
     const head = newHead(now, due, due === record.due ? record.order : this.#state.newOrder());
     head.first = record.first;
@@ -84,8 +104,7 @@ export class Storing<V> {
       first: before?.first ?? now,
       stored: now,
       updates: before === undefined ? 0 : before.updates + 1,
-      value:
-        before === undefined ? this.#values.encode(item.value) : this.#values.merged(() => before.value, item.value),
+      value: before === undefined ? this.#values.encode(item.value) : this.#values.merged(before, item.value),
     };
     const { first, stored, updates, attempts, deadline, due, order, byIteration } = record;
     const head: RecordHead = {

@@ -30,6 +30,9 @@ const programs = {
         queue.store({ key: `key ${id}`, value: id, uniqueId: String(id) });
         write('accepted', id);
       }
+      const ids = Array.from({ length: 20 }, () => next++);
+      queue.storeAll(ids.map((id) => ({ key: `key ${id}`, value: id, uniqueId: String(id) })));
+      write('accepted', ...ids);
       for (const lease of queue.lease(5, { timeout: 10_000_000 })) {
         write('delivered', lease.value);
         lease.ack();

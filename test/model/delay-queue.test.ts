@@ -1,13 +1,23 @@
 /** Random calls on a DelayQueue and on a plain model of it, under a clock that the test moves; see buffer.test.ts. */
 import { describe, expect, it } from 'vitest';
-import { DelayQueue, type Lease, MmcbError } from '../../src/index.js';
+import { DelayQueue, type Lease, MmcbError, StoreAllError } from '../../src/index.js';
 import { type Backend, backends } from '../support/backends.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { type Random, withSeeds } from '../support/random.js';
 import { removeTempFile } from '../support/temp.js';
 import { type ModelLease, ModelQueue, type ModelSettings } from './delay-queue-model.js';
 
-const weights = { store: 40, retrieve: 6, lease: 12, settle: 14, advance: 14, delete: 2, setBack: 0.5, reopen: 2 };
+const weights = {
+  store: 40,
+  storeAll: 5,
+  retrieve: 6,
+  lease: 12,
+  settle: 14,
+  advance: 14,
+  delete: 2,
+  setBack: 0.5,
+  reopen: 2,
+};
 
 const settings = (random: Random): ModelSettings => ({
   delay: random.pick([0, 10, 100]),
@@ -54,7 +64,8 @@ class Run {
     expect(this.queue.nextDue).toBe(due === undefined ? undefined : due - (this.model.now - this.clock.now()));
   }
 
-  store(): void {
+  /** An item of one of a few keys. */
+  #item(): { key: string; value: number[]; uniqueId: string | undefined; delay: number | undefined } {
     const { random } = this;
     const key = random.pick([
       'a',
@@ -71,19 +82,45 @@ class Run {
     const value = [this.#value++];
     const uniqueId = random.pick([undefined, undefined, 'id 1', 'id 2', 'ид']);
     const delay = random.pick([undefined, undefined, 0, 35, 200]);
+    return { key, value, uniqueId, delay };
+  }
+
+  store(): void {
+    const item = this.#item();
     this.model.settle();
-    const expected = this.model.store(key, value, uniqueId, delay);
+    const expected = this.model.store(item.key, item.value, item.uniqueId, item.delay);
     try {
-      const result = this.queue.store({ key, value, uniqueId, delay });
-      expect(result).toBe(expected);
+      expect(this.queue.store(item)).toBe(expected);
     } catch (error) {
       if (!(error instanceof MmcbError && error.code === 'MMCB_QUEUE_FULL')) throw error;
       expect(expected).toBe('full');
     }
   }
 
+  storeAll(): void {
+    const items = Array.from({ length: this.random.pick([0, 1, 3, 10, 100]) }, () => this.#item());
+    this.model.settle();
+    let stored = 0;
+    let full: number | undefined;
+    for (const [i, { key, value, uniqueId, delay }] of items.entries()) {
+      const result = this.model.store(key, value, uniqueId, delay);
+      if (result === 'full') {
+        full = i;
+        break;
+      }
+      if (result) stored += 1;
+    }
+    try {
+      expect(this.queue.storeAll(items)).toBe(stored);
+      expect(full).toBeUndefined();
+    } catch (error) {
+      if (!(error instanceof StoreAllError && error.code === 'MMCB_QUEUE_FULL')) throw error;
+      expect(error.index).toBe(full);
+    }
+  }
+
   retrieve(): void {
-    const limit = this.random.int(0, 6);
+    const limit = this.random.pick([0, 1, 2, 3, 4, 5, 6, 100]);
     this.model.settle();
     expect(this.queue.retrieve(limit)).toEqual(this.model.retrieve(limit));
   }

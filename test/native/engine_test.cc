@@ -56,6 +56,25 @@ TEST_CASE("a durable version is never overwritten in interval mode, and always i
   }
 }
 
+TEST_CASE("fetching entries ahead is a hint: whatever the addresses are, nothing changes") {
+  TemporaryFolder folder;
+  EngineUnderTest store(folder.path("a.mmcb"), small_options());
+  std::vector<Address> addresses;
+  for (int i = 0; i < 200; i++) {
+    Address address;
+    REQUIRE(store->add(bytes(std::string(static_cast<size_t>(i), 'x')), &address).ok());
+    addresses.push_back(address);
+  }
+  for (size_t i = 0; i < addresses.size(); i += 3) REQUIRE(store->remove(addresses[i]).ok());
+  for (const uint64_t number : {uint64_t{0}, uint64_t{1} << 40, uint64_t{0xffff'ffff}, (uint64_t{1} << 53) - 1})
+    addresses.push_back(Address::from_integer(number));
+  store.prefetch(addresses);
+  store.prefetch({});
+  for (size_t i = 0; i < 200; i++)
+    CHECK(store.read(addresses[i]) == (i % 3 == 0 ? "<NOT_FOUND>" : std::string(i, 'x')));
+  CHECK(store.verify() == "");
+}
+
 TEST_CASE("a stale address is told from its successor's, after reopening, too") {
   TemporaryFolder folder;
   EngineUnderTest store(folder.path("a.mmcb"), small_options());

@@ -41,6 +41,7 @@ const calls = {
     queue = await DelayQueue.open(file, { codec, clock, ...options, merge: merges[options.merge] });
   },
   store: (item) => queue.store(item),
+  storeAll: (items) => queue.storeAll(items),
   /** One item for each number from `first`. */
   fill(first, count) {
     for (let i = first; i < first + count; i++) queue.store({ key: `key ${i}`, value: i });

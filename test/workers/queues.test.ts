@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { DelayQueue, type DelayQueueOptions, json } from '../../src/index.js';
+import { DelayQueue, type DelayQueueOptions, json, StoreAllError } from '../../src/index.js';
 import { expectCode } from '../support/expect.js';
 import { tempFile } from '../support/temp.js';
 import { OtherProcess, Thread } from './threads.js';
@@ -104,8 +104,17 @@ describe('a DelayQueue in several threads', () => {
     expect(await guest.ask('lease', 10, 60_000)).toMatchObject([{ value: [3], attempt: 2 }]);
     expect(await guest.ask('ack')).toEqual([true]);
     expect(queue.retrieve(10)).toEqual([{ key: 'c', value: [4], updates: 0 }]);
+    const many = keys(0, 300).map((key, i) => ({ key, value: i, uniqueId: `${i % 100}`, delay: 0 }));
+    expect(await guest.ask('storeAll', [...many, ...many])).toBe(300);
+    expect(queue.retrieve(1000)).toEqual(many.map(({ key, value }) => ({ key, value, updates: 0 })));
     expect([await guest.ask('delete', 'a'), await guest.ask('delete', 'a')]).toEqual([true, false]);
-    expect(await guest.ask('stats')).toMatchObject({ waiting: 0, stored: 5, duplicates: 1, retrieved: 2, leased: 3 });
+    expect(await guest.ask('stats')).toMatchObject({
+      waiting: 0,
+      stored: 305,
+      duplicates: 301,
+      retrieved: 302,
+      leased: 3,
+    });
     await guest.ask('close');
     await expect(guest.ask('store', { key: 'a', value: 1 })).rejects.toMatchObject({ code: 'MMCB_CLOSED' });
   });
@@ -121,6 +130,16 @@ describe('a DelayQueue in several threads', () => {
     await expectCode(() => queue.store({ key: 'c', value: 1 }), 'MMCB_QUEUE_FULL');
     await expectCode(() => queue.store({ key: 'c', value: 1n }), 'MMCB_CODEC');
     await expectCode(() => queue.store({ key: 'x'.repeat(65_536), value: 1 }), 'MMCB_TOO_LARGE');
+    expect(await host.ask('delete', 'b')).toBe(true);
+    const item = (key: string, value: unknown) => ({ key, value });
+    const full = await expectCode(() => queue.storeAll([item('b', 2), item('c', 1), item('d', 1)]), 'MMCB_QUEUE_FULL');
+    expect(full).toBeInstanceOf(StoreAllError);
+    expect(full).toMatchObject({ index: 1, cause: { code: 'MMCB_QUEUE_FULL' } });
+    expect(await host.ask('delete', 'b')).toBe(true);
+    const here = await expectCode(() => queue.storeAll([item('b', 3), item('c', 1n)]), 'MMCB_CODEC');
+    expect(here).toMatchObject({ index: 1 });
+    const first = await expectCode(() => queue.storeAll([item('c', 1), item('d', 1n)]), 'MMCB_QUEUE_FULL');
+    expect(first).toMatchObject({ index: 0 });
     expect(() => queue.store({ key: 5 as never, value: 1 })).toThrow(TypeError);
     expect(() => queue.retrieve(-1)).toThrow(RangeError);
     await expectCode(() => DelayQueue.open(file, { delay: 0 }), 'MMCB_LOCKED'); // once in a thread

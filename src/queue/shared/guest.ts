@@ -11,6 +11,7 @@ import { storeOf } from '../../buffer/compactable-buffer.js';
 import { claim, unclaim } from '../../buffer/thread-claim.js';
 import { MmcbError } from '../../errors.js';
 import type { Store } from '../../internal/lifecycle.js';
+import { StoreAllError } from '../errors.js';
 import type { HeldItem, QueueEntry } from '../lease.js';
 import type { QueueItem } from '../options.js';
 import type { QueueCore } from '../queue-core.js';
@@ -21,8 +22,15 @@ import { unpackError } from './errors.js';
 import { bufferOf, type GuestParts, type Want } from './guest-parts.js';
 import { WATCH_INTERVAL } from './host.js';
 import { type Answer, GONE, Line } from './line.js';
-import { type Calls, type GuestMessage, guestChannel, type HostMessage, type Notice } from './protocol.js';
-import { Service } from './service.js';
+import {
+  type Calls,
+  type EncodedItem,
+  type GuestMessage,
+  guestChannel,
+  type HostMessage,
+  type Notice,
+} from './protocol.js';
+import { copyOut, Service } from './service.js';
 
 export class Guest<V> implements QueueSide<V> {
   readonly #parts: GuestParts<V>;
@@ -75,8 +83,25 @@ export class Guest<V> implements QueueSide<V> {
 
   // ---- Asking ----
 
-  store({ key, value, uniqueId, delay }: QueueItem<V>): boolean {
-    return this.#ask('store', key, this.#parts.values.encode(value), uniqueId, delay);
+  store(item: QueueItem<V>): boolean {
+    return this.#ask('store', this.#encoded(item));
+  }
+
+  storeAll(items: readonly QueueItem<V>[]): number {
+    const encoded: EncodedItem[] = [];
+    let failure: StoreAllError | undefined;
+    for (const item of items) {
+      try {
+        encoded.push(this.#encoded(item));
+      } catch (error) {
+        if (!(error instanceof MmcbError)) throw error;
+        failure = new StoreAllError(encoded.length, error);
+        break;
+      }
+    }
+    const stored = this.#ask('storeAll', encoded);
+    if (failure !== undefined) throw failure;
+    return stored;
   }
 
   retrieve(limit: number): QueueEntry<V>[] {
@@ -370,6 +395,10 @@ export class Guest<V> implements QueueSide<V> {
     this.#core?.close();
     this.#ready?.resolve();
     for (const want of [...this.#wants.values()]) want.resolve(undefined);
+  }
+
+  #encoded({ key, value, uniqueId, delay }: QueueItem<V>): EncodedItem {
+    return { key, value: copyOut(this.#parts.values.encode(value)), uniqueId, delay };
   }
 
   #decoded({ token, value, updates }: HeldItem<Uint8Array>): HeldItem<V> {

@@ -48,9 +48,18 @@ export const RequestState = { ASKED: 1, TAKEN: 2, ANSWERED: 3, GIVEN_UP: 0 } as 
 /** Numbers of requests stay below, so that a word holds them with their state. */
 export const MOST_REQUESTS = 2 ** 29;
 
+/** An item, its value encoded, in memory of its own: cloning sends all of the memory that bytes lie in. */
+export interface EncodedItem {
+  readonly key: string;
+  readonly value: Uint8Array;
+  readonly uniqueId: string | undefined;
+  readonly delay: number | undefined;
+}
+
 /** What a guest can ask for. */
 export interface Calls {
-  store(key: string, value: Uint8Array, uniqueId: string | undefined, delay: number | undefined): boolean;
+  store(item: EncodedItem): boolean;
+  storeAll(items: readonly EncodedItem[]): number;
   lease(limit: number, timeout: number): HeldItem<Uint8Array>[];
   /** For `retrieve`, which ends with `retrieved` once the guest has made something of the values. */
   hold(limit: number): HeldItem<Uint8Array>[];

@@ -1,12 +1,20 @@
 /** Service: the calls of one guest, done by the core; also by a guest itself that has become the host. */
 import { Encoded } from '../item-values.js';
 import type { HeldItem } from '../lease.js';
+import type { QueueItem } from '../options.js';
 import type { QueueCore } from '../queue-core.js';
 import type { LeaseToken, QueueCounts } from '../queue-state.js';
-import type { Calls } from './protocol.js';
+import type { Calls, EncodedItem } from './protocol.js';
 
 /** A copy without the memory around it, which cloning would send along. */
-export const copyOut = (bytes: Buffer): Uint8Array => Uint8Array.prototype.slice.call(new Uint8Array(bytes));
+export const copyOut = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes);
+
+const toStore = ({ key, value, uniqueId, delay }: EncodedItem): QueueItem<Encoded> => ({
+  key,
+  value: new Encoded(value),
+  ...(uniqueId === undefined ? {} : { uniqueId }),
+  ...(delay === undefined ? {} : { delay }),
+});
 
 export class Service<V> implements Calls {
   readonly #core: QueueCore<V>;
@@ -17,8 +25,12 @@ export class Service<V> implements Calls {
     this.#ticket = ticket;
   }
 
-  store(key: string, value: Uint8Array, uniqueId: string | undefined, delay: number | undefined): boolean {
-    return this.#core.store({ key, value: new Encoded(value), uniqueId, delay } as never);
+  store(item: EncodedItem): boolean {
+    return this.#core.store(toStore(item));
+  }
+
+  storeAll(items: readonly EncodedItem[]): number {
+    return this.#core.storeAll(items.map(toStore));
   }
 
   lease(limit: number, timeout: number): HeldItem<Uint8Array>[] {

@@ -1,7 +1,7 @@
 /** Storing: due times, merging, bounds, keys and values of all kinds. */
 
 import { describe, expect, it } from 'vitest';
-import { binary } from '../../../src/index.js';
+import { binary, StoreAllError } from '../../../src/index.js';
 import { expectCode } from '../../support/expect.js';
 import { type DelayQueueSubject, keysOf, pairs } from './subject.js';
 
@@ -18,6 +18,67 @@ export function storingCases(subject: DelayQueueSubject): void {
       expect(subject.queue.retrieve(10)).toEqual([]);
       await subject.clock.advance(1);
       expect(keysOf(subject.queue.retrieve(10))).toEqual(['b']);
+    });
+
+    it('stores many items in one call, as one by one', async () => {
+      subject.queue.store({ key: 'item 3', value: 'before', uniqueId: 'once' });
+      const items = Array.from({ length: 200 }, (_, i) => ({ key: `item ${i % 150}`, value: i }));
+      const again = { key: 'item 3', value: 'again', uniqueId: 'once' };
+      expect(subject.queue.storeAll(new Set([again, ...items]))).toBe(200);
+      expect(subject.queue.storeAll([])).toBe(0);
+      expect(subject.queue.stats()).toMatchObject({ waiting: 150, stored: 201, coalesced: 51, duplicates: 1 });
+      await subject.clock.advance(1000);
+      const retrieved = subject.queue.retrieve(200);
+      const order = [3, ...Array.from({ length: 150 }, (_, i) => i).filter((i) => i !== 3)];
+      expect(pairs(retrieved)).toEqual(order.map((i) => [`item ${i}`, i < 50 ? i + 150 : i]));
+      expect(retrieved[0]?.updates).toBe(2);
+    });
+
+    it('says which of many items could not be stored; those before it are', async () => {
+      const item = (key: string, value: unknown = key) => ({ key, value });
+      subject.queue = await subject.fresh({ maxKeys: 2 });
+      const full = () => subject.queue.storeAll([item('a'), item('b'), item('a', 2), item('c'), item('b', 2)]);
+      expect(await expectCode(full, 'MMCB_QUEUE_FULL')).toMatchObject({ name: 'MmcbError', index: 3 });
+      expect(pairs(subject.queue.retrieve(5))).toEqual([
+        ['a', 2],
+        ['b', 'b'],
+      ]);
+      const bad = {
+        get field() {
+          throw new Error('not today');
+        },
+      };
+      const unencodable = () => subject.queue.storeAll([item('a'), item('b', bad)]);
+      const error = await expectCode(unencodable, 'MMCB_CODEC');
+      expect(error).toBeInstanceOf(StoreAllError);
+      expect(error).toMatchObject({ index: 1, cause: { code: 'MMCB_CODEC' } });
+      expect(subject.queue.size).toBe(1);
+    });
+
+    it('checks all of many items before it stores the first', () => {
+      expect(() => subject.queue.storeAll([{ key: 'a', value: 1 }, { key: 5 } as never])).toThrow(TypeError);
+      expect(() => subject.queue.storeAll([{ key: 'a', value: 1 }, { key: 'b', value: 1, dely: 1 } as never])).toThrow(
+        /unknown field 'dely'/,
+      );
+      expect(() => subject.queue.storeAll(5 as never)).toThrow(TypeError);
+      expect(subject.queue.size).toBe(0);
+    });
+
+    it('keeps what is behind an item that cannot be decoded, in order', async () => {
+      const items = Array.from({ length: 100 }, (_, i) => ({ key: `${i}`, value: Buffer.of(i) }));
+      const decode = (bytes: Uint8Array): unknown => {
+        if (bytes[0] === broken) throw new Error('not this one');
+        return bytes[0];
+      };
+      let broken = 70;
+      subject.queue = await subject.fresh({ codec: { encode: (value) => value as Uint8Array, decode } });
+      subject.queue.storeAll(items);
+      await subject.clock.advance(1000);
+      expect(subject.queue.retrieve(100).length).toBe(70);
+      await expectCode(() => subject.queue.retrieve(100), 'MMCB_CODEC');
+      expect(subject.queue.size).toBe(30);
+      broken = -1;
+      expect(subject.queue.retrieve(100).map(({ value }) => value)).toEqual(items.slice(70).map((_, i) => i + 70));
     });
 
     it('merges instead of replacing, and is unchanged when merge throws', async () => {

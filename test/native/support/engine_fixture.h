@@ -117,6 +117,7 @@ class EngineUnderTest {
     if (!status.ok()) return status.message();
     return report.errors.empty() ? "" : report.errors[0].message;
   }
+  void prefetch(std::span<const Address> addresses) { engine_->prefetch(*reader_, addresses); }
   template <typename Name>
   std::string read(const Name& name) {
     std::string text(64, ' ');
