@@ -37,11 +37,9 @@ class Reader {
   const std::byte* at_;
 };
 
-constexpr size_t kSuperblockCrcOffset = Superblock::kSize - 4;
-
 // Never 0: that says "being written".
 uint32_t superblock_crc(const std::byte* bytes) {
-  const uint32_t crc = crc32c(0, bytes, kSuperblockCrcOffset);
+  const uint32_t crc = crc32c(0, bytes, Superblock::kCrcOffset);
   return crc == 0 ? 1 : crc;
 }
 
@@ -79,7 +77,7 @@ void encode(const Superblock& s, std::byte (&bytes)[Superblock::kSize]) {
       .put(s.damage.last_ms)
       .put(s.damage.places)
       .put(s.damage.lost);
-  Writer(bytes + kSuperblockCrcOffset).put(superblock_crc(bytes));
+  Writer(bytes + Superblock::kCrcOffset).put(superblock_crc(bytes));
 }
 
 SuperblockVerdict decode(const std::byte* bytes, Superblock* s) {
@@ -111,7 +109,7 @@ SuperblockVerdict decode(const std::byte* bytes, Superblock* s) {
   s->damage.is_set = (s->flags & kFlagDamaged) != 0;
   if (magic != kFileMagic) return SuperblockVerdict::kForeign;
   uint32_t crc;
-  Reader(bytes + kSuperblockCrcOffset).get(&crc);
+  Reader(bytes + Superblock::kCrcOffset).get(&crc);
   // The place and the seed of the checksum are the same in every format version: a newer file is told from a damaged one.
   if (crc == 0) return SuperblockVerdict::kUnfinished;
   if (crc != superblock_crc(bytes)) return SuperblockVerdict::kDamaged;

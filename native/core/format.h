@@ -54,6 +54,8 @@ enum SuperblockFlag : uint32_t {
   kFlagClean = 1,        // closed in order: nothing newer than the durable epoch exists
   kFlagProcessMode = 2,  // durable versions may have been overwritten since (durability 'process')
   kFlagDamaged = 4,      // damage was met and has not been acknowledged since (DamageMarker)
+  // Stored along with its data: after a power cut it counts if all of that is there, else the one before does.
+  kFlagUnconfirmed = 8,
 };
 
 // What the file remembers of damage until somebody says that he knows: it outlives the process that met it.
@@ -90,6 +92,7 @@ struct Superblock {
   DamageMarker damage;
 
   static constexpr size_t kSize = 256;
+  static constexpr size_t kCrcOffset = kSize - 4;  // of the checksum; 0 there says that it is being written, or void
 
   bool operator==(const Superblock&) const = default;
 };

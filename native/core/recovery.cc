@@ -75,13 +75,19 @@ Status Recovery::read_superblock() {
   const bool belongs = other == SuperblockVerdict::kValid && is_predecessor(found[second ? 0 : 1], superblock_);
   other_superblock_damaged_ =
       !belongs && other != SuperblockVerdict::kUnfinished && !(other == SuperblockVerdict::kForeign && is_first);
-  e.superblock_ = superblock_;
-  e.damage_ = superblock_.damage;
+  other_superblock_refused_ = other == SuperblockVerdict::kUnfinished && !is_first;
+  if (belongs && (superblock_.flags & kFlagUnconfirmed) != 0) {
+    previous_ = found[second ? 0 : 1];
+    has_previous_ = true;
+  }
+  use(superblock_);
   e.seed_ = file_seed(superblock_.file_id);
 
   const uint64_t head = head_size(superblock_.segment_size, superblock_.journal_size);
-  const uint64_t needed = head + static_cast<uint64_t>(superblock_.segment_count) * superblock_.segment_size;
-  if (file_size_ < head || (file_size_ < needed && e.options_.recovery == RecoveryMode::kStrict)) {
+  // The power may have failed before the disk knew how long the file had become.
+  if (is_too_short() && has_previous_ && !is_same_boot()) go_back();
+  if (file_size_ < head || (is_too_short() && e.options_.recovery == RecoveryMode::kStrict)) {
+    const uint64_t needed = head + static_cast<uint64_t>(superblock_.segment_count) * superblock_.segment_size;
     return Status(Code::kCorrupt, path + " is truncated: " + std::to_string(file_size_) + " bytes of at least " +
                                       std::to_string(needed) + "; restore a backup, or open with recovery 'salvage'");
   }
@@ -94,6 +100,30 @@ Status Recovery::read_superblock() {
   const uint64_t end = has_saved_tables_ ? saved_tables_.start() : file_size_;
   const uint64_t whole = head + (end - head) / superblock_.segment_size * superblock_.segment_size;
   return prepare(whole);
+}
+
+void Recovery::use(const Superblock& superblock) {
+  superblock_ = superblock;
+  engine_.superblock_ = superblock;
+  engine_.damage_ = superblock.damage;
+}
+
+void Recovery::go_back() {
+  refused_epoch_ = superblock_.durable_epoch;
+  other_superblock_refused_ = true;
+  has_previous_ = false;
+  use(previous_);
+}
+
+// Whether the page cache of whoever stored the superblock may still be there.
+bool Recovery::is_same_boot() const {
+  const Uuid boot = engine_.platform_.boot_id();
+  return boot != Uuid{} && boot == superblock_.boot_id && superblock_.identity == engine_.identity_;
+}
+
+bool Recovery::is_too_short() const {
+  return file_size_ < head_size(superblock_.segment_size, superblock_.journal_size) +
+                          static_cast<uint64_t>(superblock_.segment_count) * superblock_.segment_size;
 }
 
 // Maps the file privately, afresh, with empty tables: the state before a scan.
@@ -122,7 +152,8 @@ Status Recovery::prepare(uint64_t length) {
   doubts_ = 0;
   digest_ = 0;
   count_ = 0;
-  highest_epoch_ = superblock_.durable_epoch;
+  confirmed_epoch_ = has_previous_ ? previous_.durable_epoch : superblock_.durable_epoch;
+  highest_epoch_ = std::max(superblock_.durable_epoch, refused_epoch_);
   e.data_size_ = 0;
   e.recovery_ = RecoveryReport{};
   return e.segments_.rebuild_begin(segments);
@@ -181,9 +212,7 @@ Status Recovery::decide() {
   Engine& e = engine_;
   const bool clean = (superblock_.flags & kFlagClean) != 0;
   const bool failed = load64(e.volume_.at(kStateFailed)) == kFailedMark;
-  const Uuid boot = e.platform_.boot_id();
-  const bool same_boot =
-      boot != Uuid{} && boot == superblock_.boot_id && superblock_.identity == e.identity_ && !failed;
+  const bool same_boot = is_same_boot() && !failed;
 
   if (failed) {
     const uint64_t length = e.volume_.size();
@@ -202,12 +231,33 @@ Status Recovery::decide() {
   if (!(was_process_mode() && !clean)) {
     MMCB_TRY(attempt(Reading::kAsOfDurable, false, &agrees));
     e.recovery_.status = clean ? RecoveryStatus::kClean : RecoveryStatus::kRolledBack;
+    if (has_previous_ && !same_boot) MMCB_TRY(decide_unconfirmed(&agrees));
     if (agrees) return Status();
     if (e.options_.recovery == RecoveryMode::kStrict) return Status(Code::kCorrupt, mismatch());
   }
   const bool page_cache_survived = !clean && same_boot;
   return salvage(page_cache_survived || was_process_mode() ? Reading::kNewest : Reading::kAsOfDurable,
                  page_cache_survived);
+}
+
+// After the scan of an unconfirmed superblock: where something is missing, or was being written when the power failed, it goes back
+// to the one before, if that has all it needs, and nothing is wrong with it. Else it is damage, to something that both need.
+Status Recovery::decide_unconfirmed(bool* agrees) {
+  const bool newest_agrees = *agrees;
+  if (newest_agrees && engine_.recovery_.quarantined == 0) return Status();
+  const Superblock newest = superblock_;
+  go_back();
+  if (!is_too_short()) {
+    MMCB_TRY(attempt(Reading::kAsOfDurable, false, agrees));
+    engine_.recovery_.status = RecoveryStatus::kRolledBack;
+    if (*agrees && (!newest_agrees || engine_.recovery_.quarantined == 0)) return Status();
+  }
+  refused_epoch_ = 0;
+  other_superblock_refused_ = false;
+  use(newest);
+  MMCB_TRY(attempt(Reading::kAsOfDurable, false, agrees));
+  engine_.recovery_.status = RecoveryStatus::kRolledBack;
+  return Status();
 }
 
 // Who opens for salvage wants to know of damage, and that only a scan tells.

@@ -7,7 +7,8 @@
 // Which reading is right is not guessed: the digest of the live set that comes out must be the one that was written down.
 // The boot id only says which reading is worth trying. Where damage leaves something open (whether an entry without a mark
 // was live, what stands behind a lost segment header) the same decides: a reading is tried once more with the benefit of
-// the doubt. Apply makes the file say what was decided, idempotently, and a sync point seals it. A crash anywhere in
+// the doubt. A superblock that was stored along with its data (kFlagUnconfirmed) gives way to the one before, after a power
+// cut, if its digest does not agree, or anything newer than that one is not whole. Apply makes the file say what was decided, idempotently, and a sync point seals it. A crash anywhere in
 // between finds E unchanged.
 //
 // Memory: the tables, one bit for each segment, and a report of bounded length. No list grows with the number of entries:
@@ -64,8 +65,15 @@ class Recovery final : private WalkInterrupt {
 
   // recovery.cc: the decision
   Status read_superblock();
+  // Takes a superblock as the one that counts.
+  void use(const Superblock& superblock);
+  // From an unconfirmed superblock, of whose data something is missing, to the one before.
+  void go_back();
+  bool is_too_short() const;
+  bool is_same_boot() const;
   Status prepare(uint64_t length);
   Status decide();
+  Status decide_unconfirmed(bool* agrees);
   // Takes the tables that closing has saved, where there are any; `*taken` is false where the scan has to say.
   Status take_saved_tables(bool* taken);
   Status keep_pages(uint64_t length);
@@ -105,7 +113,7 @@ class Recovery final : private WalkInterrupt {
   // Tells the indexes how many keys are to come, judging by the entries so far.
   void expect_keys();
   void drop_live(const EntryHeader& header, uint64_t offset);
-  // Calls `found(offset)` for each header of an entry newer than E behind the last whole entry of a segment.
+  // Calls `found(offset)` for each header of an entry newer than what is confirmed behind the last whole entry of a segment.
   template <typename Found>
   void find_torn(uint32_t index, uint64_t used, uint32_t ordinals, Found&& found) const;
   bool report_progress(uint64_t done, uint64_t total);
@@ -140,6 +148,11 @@ class Recovery final : private WalkInterrupt {
   SavedTables saved_tables_;
   bool has_saved_tables_ = false;
   bool other_superblock_damaged_ = false;
+  bool other_superblock_refused_ = false;  // unconfirmed, or unfinished: a newer one that does not count
+  Superblock previous_;                    // the one before an unconfirmed one
+  bool has_previous_ = false;
+  uint64_t confirmed_epoch_ = 0;  // everything up to it was on the disk; E, if its superblock is confirmed
+  uint64_t refused_epoch_ = 0;    // that of the unconfirmed superblock that does not count; 0: there is none
   WalkContext context_;
   uint64_t slot_limit_ = 0;  // no entry can have a slot at or above: a forged one would ask for gigabytes of table
 
@@ -178,7 +191,7 @@ void Recovery::find_torn(uint32_t index, uint64_t used, uint32_t ordinals, Found
   for (uint64_t at = entry_start(start + used); at + EntryHeader::kSize <= limit; at = entry_start(at + 8)) {
     if (load32(context_.base + at) == 0) continue;
     const EntryHeader h = decode_entry_header(context_.base + at);
-    if (h.epoch <= superblock_.durable_epoch || h.ordinal < ordinals || h.data_size > h.capacity) continue;
+    if (h.epoch <= confirmed_epoch_ || h.ordinal < ordinals || h.data_size > h.capacity) continue;
     const uint64_t behind = mark_offset(run_end, h.ordinal);
     if (behind > at && h.total_size() <= behind - at) found(at);
   }

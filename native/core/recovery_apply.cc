@@ -160,7 +160,18 @@ Status Recovery::apply() {
   store64(e.volume_.at(touch), load64(e.volume_.at(touch)) + 1);
   // Of the very first one there is no other: a power cut that took it and left anything of what is stored below would leave a
   // file that is nobody's.
-  if (superblock_.sequence == 1 && !read_only) MMCB_TRY(e.volume_.sync());
+  bool is_due = superblock_.sequence == 1;
+  if (other_superblock_refused_ && !MMCB_BUG(kRefusedSuperblockKept)) {
+    // It, or what was stored of it before a sync failed, may be on the disk, and agree with what apply leaves there.
+    store32(e.volume_.at(kSuperblockOffset[(superblock_.sequence + 1) & 1] + Superblock::kCrcOffset), 0);
+    is_due = true;
+  }
+  const auto sync_now = [&e] {
+    Status synced = e.volume_.sync();
+    if (!synced.ok()) e.poison(synced);
+    return synced;
+  };
+  if (is_due && !read_only) MMCB_TRY(sync_now());
   if (replay_journal_ && !read_only) {
     Journal::replay(e.volume_.at(0), e.volume_.size(), superblock_);
     MMCB_STEP(kRecoveryReplayed);
@@ -192,10 +203,7 @@ Status Recovery::apply() {
       e.recovery_.quarantined == 0) {
     // E still holds: the next sync point comes in its time. But the process may have died between storing the superblock
     // that says E and syncing it, and then the disk still has the one before, whose space must not be used again.
-    if (Status synced = e.volume_.sync(); !synced.ok()) {
-      e.poison(synced);
-      return synced;
-    }
+    MMCB_TRY(sync_now());
     MMCB_STEP(kRecoverySynced);
     e.note_change();
     e.release_space();

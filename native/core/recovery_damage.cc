@@ -37,7 +37,6 @@ void Recovery::describe(const EntryHeader& header, uint64_t offset, uint64_t lim
 void Recovery::examine(uint32_t index, const SegmentHeader& segment, const WalkGap& gap, bool tail) {
   const uint64_t start = engine_.segments_.offset_of(index);
   const uint64_t run_end = start + static_cast<uint64_t>(segment.run_length) * superblock_.segment_size;
-  const uint64_t durable = superblock_.durable_epoch;
   const auto mark_of = [&](uint32_t ordinal) {
     return decode_mark(load64(context_.base + mark_offset(run_end, ordinal)), context_.seed, index, segment.incarnation,
                        ordinal);
@@ -78,7 +77,7 @@ void Recovery::examine(uint32_t index, const SegmentHeader& segment, const WalkG
     }
     lost_headers(next, h.ordinal, behind, at);
     // What stands before a whole entry that counts was written before it.
-    const bool cut_short = load32(context_.base + at) == 0 || (tail && power_was_lost_ && h.epoch > durable);
+    const bool cut_short = load32(context_.base + at) == 0 || (tail && power_was_lost_ && h.epoch > confirmed_epoch_);
     const bool over = (mark.valid && mark.end_epoch != 0) || h.kind == Kind::kRedoList;
     if (!cut_short && !over) {
       Damage damage;

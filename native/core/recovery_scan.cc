@@ -196,6 +196,12 @@ Status Recovery::scan_segment(uint32_t index, const SegmentHeader& header, const
     note_damage(std::move(damage));
   }
   if (mark.valid && mark.end_epoch != 0) needs_apply(index);
+  // Trailers inside of a run are void, but power may have been lost before the disk knew.
+  for (uint32_t i = index; i + 1 < index + header.run_length; i++) {
+    uint32_t ignored;
+    const std::byte* const inside = context_.base + e.segments_.offset_of(i + 1) - kSegmentTrailerSize;
+    if (decode_trailer(load64(inside), e.seed_, i, &ignored)) needs_apply(index);
+  }
 
   WalkEnd end;
   Refused refused;

@@ -232,8 +232,8 @@ void SharedStore::sync_loop() {
     const auto started = Clock::now();
     Status status = engine_->refusal();
     if (status.ok()) {
-      if (engine_->has_unsynced_changes()) {
-        status = sync();
+      if (engine_->has_unsynced_changes() || (unconfirmed_ && served.empty())) {
+        status = sync(!served.empty());
       } else if (!served.empty()) {
         // "It is on the disk" is not said of a file that has been cut short since.
         status = engine_->check_file_size();
@@ -264,11 +264,12 @@ void SharedStore::await_readers() {
   }
 }
 
-Status SharedStore::sync() {
+Status SharedStore::sync(bool is_awaited) {
   const auto started = Clock::now();
   SyncMachine machine(*engine_);
-  Status status = machine.run();
+  Status status = machine.run(false, is_awaited ? SyncMachine::Order::kAtOnce : SyncMachine::Order::kDataFirst);
   if (status.ok()) {
+    unconfirmed_ = machine.is_at_once();
     StoreEvent event;
     event.epoch = machine.epoch();
     event.milliseconds = milliseconds_since(started);

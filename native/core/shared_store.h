@@ -53,7 +53,8 @@ class SharedStore final : public SpaceListener {
   // Group commit: gives those whom the last sync point has served a moment to come again, so that the next one serves them
   // together with those who came while it was under way, and not in turn with them.
   void gather(std::unique_lock<std::mutex>& lock);
-  Status sync();
+  // A sync point: at once for those who wait for it, else in two steps, which also confirms the one before.
+  Status sync(bool is_awaited);
   void maintenance_loop();
   void check_policy();
   void run_policy(Compactor::Goal goal);
@@ -88,6 +89,7 @@ class SharedStore final : public SpaceListener {
   bool wants_prefault_ = false;
   bool wants_space_ = false;
   bool told_of_deletion_ = false;  // sync thread only
+  bool unconfirmed_ = false;       // the last sync point is; sync thread only
   uint64_t shrunk_at_ = ~0ull;     // removals counted when the file was last moved together; maintenance thread only
   std::unique_ptr<Thread> sync_thread_;
   std::unique_ptr<Thread> maintenance_thread_;

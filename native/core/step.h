@@ -104,7 +104,9 @@ enum class Step : uint8_t {
   X(kPinsIgnored)              \
   X(kOutlivedRunKept)          \
   X(kTrailerKept)              \
-  X(kLostStateTrusted)
+  X(kLostStateTrusted)         \
+  X(kUnconfirmedNotMarked)     \
+  X(kRefusedSuperblockKept)
 
 enum class Bug : uint8_t {
 #define MMCB_BUG_NAME(name) name,

@@ -11,6 +11,11 @@ namespace mmcb {
 
 namespace {
 
+// Whether the exact state that a superblock speaks of can be had as long as nothing is used again that it needs.
+bool can_go_back_to(const Superblock& superblock) {
+  return superblock.sequence != 0 && (superblock.flags & (kFlagClean | kFlagProcessMode)) == 0;
+}
+
 // False where the superblock that counts is gone: then other contents stand in the file. (A new file has none yet.)
 bool is_in_place(const Superblock& expected, const std::byte* base) {
   if (expected.sequence == 0) return true;
@@ -20,7 +25,11 @@ bool is_in_place(const Superblock& expected, const std::byte* base) {
 
 }  // namespace
 
-Status SyncMachine::begin(bool closing) {
+std::byte* SyncMachine::place() const {
+  return engine_.volume_.at(kSuperblockOffset[MMCB_BUG(kSuperblockSameSlot) ? 0 : superblock_.sequence & 1]);
+}
+
+Status SyncMachine::begin(bool closing, Order order) {
   Engine& e = engine_;
   MMCB_TRY(e.check_file_size());
   MMCB_TRY(e.refusal());
@@ -47,17 +56,20 @@ Status SyncMachine::begin(bool closing) {
   superblock_.identity = e.identity_;
   e.remember_damage();
   superblock_.damage = e.damage_;
-  superblock_.flags &= ~(kFlagClean | kFlagProcessMode | kFlagDamaged);
+  superblock_.flags &= ~(kFlagClean | kFlagProcessMode | kFlagDamaged | kFlagUnconfirmed);
   if (e.damage_.is_set) superblock_.flags |= kFlagDamaged;
   if (MMCB_BUG(kCleanFlagKept)) superblock_.flags |= e.superblock_.flags & kFlagClean;
   if (closing) {
     superblock_.flags |= kFlagClean;
   } else if (e.overwrites_durable()) {
     superblock_.flags |= kFlagProcessMode;
+  } else if (order == Order::kAtOnce && can_go_back_to(e.superblock_)) {
+    superblock_.flags |= kFlagUnconfirmed;
   }
   e.syncing_segments_ = superblock_.segment_count;
   e.dirty_.store(false, std::memory_order_relaxed);
-  phase_ = MMCB_BUG(kSuperblockBeforeData) ? Phase::kSuperblockStore : Phase::kDataSync;
+  phase_ = is_at_once() || MMCB_BUG(kSuperblockBeforeData) ? Phase::kSuperblockStore : Phase::kDataSync;
+  if (MMCB_BUG(kUnconfirmedNotMarked)) superblock_.flags &= ~kFlagUnconfirmed;
   MMCB_STEP(kSyncBegun);
   return Status();
 }
@@ -80,25 +92,23 @@ Status SyncMachine::step() {
       if (MMCB_BUG(kSizeBeforeSync)) superblock_.segment_count = e.segments_.needed_count();
       std::byte bytes[Superblock::kSize];
       encode(superblock_, bytes);
-      const size_t place = MMCB_BUG(kSuperblockSameSlot) ? 0 : superblock_.sequence & 1;
-      std::byte* at = e.volume_.at(kSuperblockOffset[place]);
+      std::byte* const at = place();
       // No checksum while it is being written, and the magic before the rest: so that a store cut short, which is no
       // damage and may be the very first, is told from damage to a superblock that counted.
-      constexpr size_t kBody = Superblock::kSize - sizeof(uint32_t);
       uint32_t crc;
-      std::memcpy(&crc, bytes + kBody, sizeof crc);
+      std::memcpy(&crc, bytes + Superblock::kCrcOffset, sizeof crc);
       // Where there was damage before, it is damage until the new one stands: nobody may have been told of it yet.
       Superblock there;
-      const SuperblockVerdict verdict = decode_in_place(e.volume_.at(0), place, &there);
+      const SuperblockVerdict verdict = decode_in_place(e.volume_.at(0), superblock_.sequence & 1, &there);
       const bool damaged = verdict == SuperblockVerdict::kDamaged ||
                            (verdict == SuperblockVerdict::kForeign && superblock_.sequence > 2) ||
                            (verdict == SuperblockVerdict::kValid && !is_predecessor(there, e.superblock_));
-      store32(at + kBody, !damaged ? 0 : MMCB_NEVER(crc == 1) ? 2 : crc ^ 1);
+      store32(at + Superblock::kCrcOffset, !damaged ? 0 : MMCB_NEVER(crc == 1) ? 2 : crc ^ 1);
       copy_in(at, bytes, kFileMagic.size());
       MMCB_STEP(kSuperblockHalf);
-      copy_in(at + kFileMagic.size(), bytes + kFileMagic.size(), kBody - kFileMagic.size());
+      copy_in(at + kFileMagic.size(), bytes + kFileMagic.size(), Superblock::kCrcOffset - kFileMagic.size());
       MMCB_STEP(kSuperblockHalf);
-      store32(at + kBody, crc);
+      store32(at + Superblock::kCrcOffset, crc);
       MMCB_STEP(kSuperblockStored);
       phase_ = MMCB_BUG(kAckBeforeSecondSync) ? Phase::kComplete : Phase::kSuperblockSync;
       return Status();
@@ -107,6 +117,8 @@ Status SyncMachine::step() {
     case Phase::kSuperblockSync:
       if (Status status = e.volume_.sync(); !status.ok()) return fail(std::move(status));
       MMCB_STEP(kSyncSuperblockDone);
+      // What was synced along with it must still be there.
+      if (Status status = is_at_once() ? e.check_file_size() : Status(); !status.ok()) return fail(std::move(status));
       phase_ = Phase::kComplete;
       return Status();
 
@@ -125,8 +137,8 @@ Status SyncMachine::step() {
   return Status();
 }
 
-Status SyncMachine::run(bool closing) {
-  MMCB_TRY(begin(closing));
+Status SyncMachine::run(bool closing, Order order) {
+  MMCB_TRY(begin(closing, order));
   while (phase_ != Phase::kIdle) MMCB_TRY(step());
   return Status();
 }

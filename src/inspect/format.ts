@@ -43,6 +43,8 @@ export interface Superblock {
   processMode: boolean;
   /** Damage was met and not acknowledged yet. */
   damaged: boolean;
+  /** Stored along with its data: after a power cut it counts only if all of that is there. */
+  unconfirmed: boolean;
   segmentCount: number;
   journalSize: number;
   generationFloor: number;
@@ -74,6 +76,7 @@ export function decodeSuperblock(bytes: Buffer, place: number): { verdict: Super
     clean: (flags & 1) !== 0,
     processMode: (flags & 2) !== 0,
     damaged: (flags & 4) !== 0,
+    unconfirmed: (flags & 8) !== 0,
     segmentCount: bytes.readUInt32LE(52),
     journalSize: bytes.readUInt32LE(56),
     generationFloor: bytes.readUInt32LE(60),

@@ -5,8 +5,10 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstring>
 #include <functional>
+#include <mutex>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -220,6 +222,52 @@ TEST_CASE("who comes again as soon as a sync point has served him shares the nex
   }
   // One a round; served in turns they would take two.
   CHECK(store.engine().stats().syncs - before < kRounds * 3 / 2);
+  CHECK(store.shut_down().ok());
+}
+
+TEST_CASE("who waits for a sync point waits for the disk once, and it is confirmed when nobody waits") {
+  TemporaryFolder folder;
+  const std::string path = folder.path("a.mmcb");
+  SlowPlatform platform;
+  Options options = small_options();
+  options.sync_interval_ms = 300;
+  std::unique_ptr<Engine> engine;
+  REQUIRE(Engine::open(platform, path, options, nullptr, &engine).ok());
+  SharedStore store(std::move(engine), false);
+  std::atomic<int> syncs{0};
+  platform.syncing = [&] { syncs++; };
+  std::mutex mutex;
+  std::condition_variable told;
+  int points = 0;
+  store.add_listener([&](const StoreEvent& event) {
+    const std::lock_guard guard(mutex);
+    points += event.type == StoreEvent::Type::kSync;
+    told.notify_one();
+  });
+  const auto is_confirmed = [&] {
+    const std::string file = read_file(path);
+    Superblock places[2];
+    for (size_t i = 0; i < 2; i++)
+      REQUIRE(decode_in_place(reinterpret_cast<const std::byte*>(file.data()), i, &places[i]) ==
+              SuperblockVerdict::kValid);
+    return (places[places[1].sequence > places[0].sequence].flags & kFlagUnconfirmed) == 0;
+  };
+  REQUIRE(store.start().ok());
+  for (int i = 0; i < 3; i++) {
+    // Should the interval end in between, there is nothing left to flush; it is not that short.
+    REQUIRE(store.engine().set(IntKey(1), bytes("x"), nullptr).ok());
+    const int before = syncs;
+    REQUIRE(store.flush().ok());
+    CHECK(syncs - before == 1);
+    CHECK(!is_confirmed());
+  }
+  std::unique_lock lock(mutex);
+  REQUIRE(told.wait_for(lock, std::chrono::seconds(30), [&] { return points == 4; }));
+  lock.unlock();
+  CHECK(syncs == 5);
+  CHECK(is_confirmed());
+  CHECK(store.flush().ok());  // nothing to do
+  CHECK(syncs == 5);
   CHECK(store.shut_down().ok());
 }
 

@@ -135,6 +135,7 @@ Plan plan_for(Bug bug) {
     case Bug::kTornLeftoversKept: return {300'000, with_torn_entries};
     case Bug::kVoidSegmentsKept: return {20'000, with_short_lives};
     case Bug::kPinsIgnored: return {10'000, with_views};
+    case Bug::kRefusedSuperblockKept: return {300'000, with_short_lives};
     default: return {};
   }
 }

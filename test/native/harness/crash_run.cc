@@ -83,9 +83,15 @@ void CrashRun::on_step(Step step) {
     until_image_ = random_.between(1, profile_.image_gap);
     check_side_image();
   }
-  if (until_crash_ != 0 && (--until_crash_ == 0 || (is_swap && random_.one_in(16))))
-    stop_world(disk_, !world_.failing && random_.one_in(3));
+  if (until_crash_ != 0 && (--until_crash_ == 0 || (is_swap && random_.one_in(16)))) {
+    const bool kill = !world_.failing && random_.one_in(3);
+    stop_world(disk_, kill && !pages_may_go());
+  }
 }
+
+// While recovery sees to it that the pages of a failed sync stay, those that it has not come to may go at any time: what a kill
+// leaves then need not be what was found before.
+bool CrashRun::pages_may_go() const { return last_step_ == kStoresSwapped && world_.recovering && world_.undone; }
 
 void CrashRun::check_side_image() {
   ListenerScope quiet(nullptr);
@@ -94,7 +100,7 @@ void CrashRun::check_side_image() {
   const auto is = [&](uint64_t share) { return roll < (below += share); };
   const bool trusted = !world_.failing && !world_.undone;
   Image image;
-  if (is(profile_.kills) && !world_.failing) {
+  if (is(profile_.kills) && !world_.failing && !pages_may_go()) {
     checker_.check_kill(world_, disk_);
   } else if (is(profile_.torn_copies) && trusted) {
     disk_.make_image(&image);
@@ -148,6 +154,7 @@ void CrashRun::survive(Crash crash) {
           disk_.set_boot(next_boot_++);
           outcome = checker_.check_power_cut(world_, crash.image);
           // A file that was not there yet is created again, with its epochs.
+          if (outcome.epoch != oracle.durable_epoch()) world_.unconfirmed = world_.syncing_at_once;
           oracle.rolled_back(outcome.state, outcome.created ? oracle.durable_epoch() : outcome.epoch);
           world_.syncing = world_.superblock_stored = false;
           break;

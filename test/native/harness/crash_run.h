@@ -26,6 +26,7 @@ class CrashRun final : public StepListener {
  private:
   void on_step(Step step) override;
   void check_side_image();
+  bool pages_may_go() const;
   void remember_copy();
   // The file is deleted, and made anew.
   void start_over();

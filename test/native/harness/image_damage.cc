@@ -14,7 +14,16 @@ void ImageChecker::check_torn_copy(const World& world, const Image& image, uint6
   counters_.images++, counters_.torn_copies++;
   reset(image, boot);
   ListenerScope scope(nullptr);
-  Opened opened = must_open();
+  Opened opened = open(RecoveryMode::kStrict, false);
+  if (!opened.status.ok()) {
+    // With an unconfirmed superblock that is newer than some of the data. In this boot the power has not failed, so it is damage.
+    const bool may_be_refused = world.unconfirmed || (world.syncing_at_once && world.superblock_stored);
+    if (!may_be_refused || opened.status.code() != Code::kCorrupt)
+      fail(std::string("refused: ") + code_name(opened.status.code()) + " " + opened.status.message());
+    counters_.torn_refused++;
+    return;
+  }
+  if (std::string wrong = check_stats(*opened.engine, opened.contents); !wrong.empty()) fail(wrong);
   if (difference(opened.contents, world.oracle.current()).empty()) return;
   if (world.oracle.in_flight() && difference(opened.contents, world.oracle.at(~0ull, true)).empty()) return;
   if (options_.durability == Durability::kProcess) {
@@ -23,7 +32,8 @@ void ImageChecker::check_torn_copy(const World& world, const Image& image, uint6
     return;
   }
   const uint64_t epoch = opened.epoch();
-  if (world.may_open_at(epoch) && difference(opened.contents, world.oracle.at(epoch, false)).empty()) {
+  if ((world.may_open_at(epoch) && difference(opened.contents, world.oracle.at(epoch, false)).empty()) ||
+      (world.may_go_back_to(epoch) && difference(opened.contents, world.oracle.before_durable()).empty())) {
     counters_.torn_rolled_back++;
     return;
   }
@@ -152,6 +162,7 @@ void ImageChecker::check_rot(const World& world, Image image, uint64_t boot, con
       difference(opened.contents, world.oracle.at(world.oracle.durable_epoch(), false)).empty() ||
       (world.may_open_at(epoch) && difference(opened.contents, world.oracle.at(epoch, false)).empty()) ||
       ((same_boot || options_.durability == Durability::kProcess) && is_prefix(world, opened.contents)) ||
+      (world.may_go_back_to(epoch) && difference(opened.contents, world.oracle.before_durable()).empty()) ||
       (reported && epoch >= world.oracle.epoch_before_durable() && epoch < world.oracle.durable_epoch() &&
        difference(opened.contents, world.oracle.before_durable()).empty());
   if (!exact && !salvage) fail("damage, and a strict opening that is not exact" + describe(world, opened));

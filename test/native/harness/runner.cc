@@ -97,9 +97,11 @@ void print_counters(const Counters& c, double seconds) {
   std::printf("crashes inside recovery (side) %llu, opened twice %llu, gone on %llu, verified %llu, salvaged %llu\n",
               n(c.second_cuts), n(c.reopened), n(c.continued), n(c.verified), n(c.salvaged));
   std::printf(
-      "torn copies rolled back %llu, accepted as a prefix %llu; mixtures of copies refused %llu; rot refused %llu, "
+      "torn copies rolled back %llu, accepted as a prefix %llu, refused %llu; mixtures of copies refused %llu; rot "
+      "refused %llu, "
       "reported %llu\n",
-      n(c.torn_rolled_back), n(c.torn_prefixes), n(c.restored_refused), n(c.rot_refused), n(c.rot_reported));
+      n(c.torn_rolled_back), n(c.torn_prefixes), n(c.torn_refused), n(c.restored_refused), n(c.rot_refused),
+      n(c.rot_reported));
   std::printf(
       "chained crashes %llu, nested in recovery %llu, failed syncs %llu, clean reopenings %llu, calls %llu, sync "
       "phases inside calls %llu, full %llu\n",

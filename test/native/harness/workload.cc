@@ -75,6 +75,8 @@ void Workload::open(bool clean) {
   world_.oracle.made_durable(std::max(report.durable_epoch, world_.oracle.durable_epoch()));
   world_.oracle.made_durable(stats.durable_epoch);
   epoch_ = stats.open_epoch;
+  world_.unconfirmed = report.status == RecoveryStatus::kReplayed && (world_.unconfirmed || world_.syncing_at_once);
+  world_.syncing_at_once = false;
   world_.recovering = world_.syncing = world_.superblock_stored = world_.failing = world_.undone = false;
   world_.phase = 0;
   mutation.activity = Activity::kRunning;
@@ -120,12 +122,14 @@ void Workload::verify() {
 
 void Workload::begin_sync(bool closing) {
   in_machine_ = true;
-  const Status status = machine_->begin(closing);
+  const auto order = random_.one_in(2) ? SyncMachine::Order::kAtOnce : SyncMachine::Order::kDataFirst;
+  const Status status = machine_->begin(closing, order);
   in_machine_ = false;
   if (!status.ok()) fail(std::string("SyncMachine::begin(): ") + code_name(status.code()) + " " + status.message());
   world_.syncing = true;
   world_.syncing_epoch = machine_->epoch();
   world_.superblock_stored = false;
+  world_.syncing_at_once = machine_->is_at_once();
   world_.phase = static_cast<size_t>(machine_->phase());
   epoch_ = engine_->stats().open_epoch;
 }
@@ -161,6 +165,7 @@ void Workload::sync_notch() {
     if (!status.ok()) fail(std::string("SyncMachine::step(): ") + code_name(status.code()) + " " + status.message());
     if (machine_->phase() == Phase::kIdle) {
       world_.oracle.made_durable(epoch);
+      world_.unconfirmed = world_.syncing_at_once;
       world_.syncing = world_.superblock_stored = false;
       compaction_waits_ = false;
       return;
@@ -183,8 +188,8 @@ void Workload::fail_a_sync() {
   sync_all();
   counters_.failed_syncs++;
   world_.failing = true;
-  disk_.fail_sync_in(random_.between(1, 2));
   begin_sync(false);
+  disk_.fail_sync_in(random_.between(1, world_.syncing_at_once ? 1 : 2));
   Status status;
   while (status.ok() && machine_->phase() != SyncMachine::Phase::kIdle) status = step_machine();
   if (status.ok()) fail("a sync point succeeded although the disk failed");

@@ -23,9 +23,11 @@ struct World {
   bool syncing = false;
   uint64_t syncing_epoch = 0;
   bool superblock_stored = false;  // of the sync point under way: it may be on the disk already
-  bool recovering = false;         // inside Engine::open(): a new superblock may be on the disk
-  bool failing = false;            // a sync is being made to fail: the next opening goes back to the sync point
-  bool undone = false;             // the page cache may still show calls that were rolled back in this boot
+  bool syncing_at_once = false;    // the sync point under way is of Order::kAtOnce
+  bool unconfirmed = false;  // so was the last one: damage to its data is taken for a power cut in the middle of it
+  bool recovering = false;   // inside Engine::open(): a new superblock may be on the disk
+  bool failing = false;      // a sync is being made to fail: the next opening goes back to the sync point
+  bool undone = false;       // the page cache may still show calls that were rolled back in this boot
 
   // True for epochs that a file may be opened at after a power cut now.
   bool may_open_at(uint64_t epoch) const {
@@ -33,6 +35,8 @@ struct World {
     if (syncing && superblock_stored && epoch == syncing_epoch) return true;
     return recovering && epoch >= oracle.highest_epoch();
   }
+  // The same for a file that is damaged, or a mixture.
+  bool may_go_back_to(uint64_t epoch) const { return unconfirmed && epoch == oracle.epoch_before_durable(); }
 };
 
 struct Counters {
@@ -41,6 +45,7 @@ struct Counters {
   uint64_t kills = 0;
   uint64_t torn_copies = 0;
   uint64_t torn_rolled_back = 0;
+  uint64_t torn_refused = 0;
   uint64_t torn_prefixes = 0;
   uint64_t rot = 0;
   uint64_t rot_refused = 0;
