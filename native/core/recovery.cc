@@ -72,12 +72,16 @@ Status Recovery::read_superblock() {
   // The other one is the one before, or was just being written, or has never been.
   const SuperblockVerdict other = verdict[second ? 0 : 1];
   const bool is_first = superblock_.sequence == 1;
-  const bool belongs = other == SuperblockVerdict::kValid && is_predecessor(found[second ? 0 : 1], superblock_);
+  const Superblock& beside = found[second ? 0 : 1];
+  const bool belongs = other == SuperblockVerdict::kValid && is_predecessor(beside, superblock_);
   other_superblock_damaged_ =
       !belongs && other != SuperblockVerdict::kUnfinished && !(other == SuperblockVerdict::kForeign && is_first);
   other_superblock_refused_ = other == SuperblockVerdict::kUnfinished && !is_first;
+  // Unfinished, or made void when its sync failed: its epoch may have been given to entries.
+  if (other_superblock_refused_ && is_predecessor(superblock_, beside) && beside.durable_epoch < kMaxEpoch)
+    refused_epoch_ = beside.durable_epoch;
   if (belongs && (superblock_.flags & kFlagUnconfirmed) != 0) {
-    previous_ = found[second ? 0 : 1];
+    previous_ = beside;
     has_previous_ = true;
   }
   use(superblock_);

@@ -152,7 +152,7 @@ class Recovery final : private WalkInterrupt {
   Superblock previous_;                    // the one before an unconfirmed one
   bool has_previous_ = false;
   uint64_t confirmed_epoch_ = 0;  // everything up to it was on the disk; E, if its superblock is confirmed
-  uint64_t refused_epoch_ = 0;    // that of the unconfirmed superblock that does not count; 0: there is none
+  uint64_t refused_epoch_ = 0;    // that of a newer superblock that does not count; 0: there is none
   WalkContext context_;
   uint64_t slot_limit_ = 0;  // no entry can have a slot at or above: a forged one would ask for gigabytes of table
 

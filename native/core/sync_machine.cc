@@ -144,6 +144,9 @@ Status SyncMachine::run(bool closing, Order order) {
 }
 
 Status SyncMachine::fail(Status status) {
+  // Whoever waits for it is told that it failed: in this boot, where the page cache has all of its data, it must not count.
+  if (is_at_once() && phase_ == Phase::kSuperblockSync && !engine_.volume_.is_lost())
+    store32(place() + Superblock::kCrcOffset, 0);
   phase_ = Phase::kIdle;
   engine_.poison(status);
   return status;

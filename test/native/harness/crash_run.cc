@@ -131,6 +131,7 @@ void CrashRun::start_over() {
   disk_.load(Image());
   world_.oracle = Oracle();
   world_.syncing = world_.superblock_stored = false;
+  world_.failed_epoch = 0;
   world_.recovering = true;
   copy_.reset();
 }
@@ -157,6 +158,7 @@ void CrashRun::survive(Crash crash) {
           if (outcome.epoch != oracle.durable_epoch()) world_.unconfirmed = world_.syncing_at_once;
           oracle.rolled_back(outcome.state, outcome.created ? oracle.durable_epoch() : outcome.epoch);
           world_.syncing = world_.superblock_stored = false;
+          world_.failed_epoch = 0;
           break;
         case Crash::Kind::kKill:
           disk_.load_live(crash.image);
@@ -170,7 +172,14 @@ void CrashRun::survive(Crash crash) {
             oracle.rolled_back(outcome.state, outcome.epoch);
           } else {
             // The superblock gone by may be in the page cache only: until recovery is done, a power cut may find the one
-            // before.
+            // before. Or one that was made at once, and is taken back.
+            if (outcome.is_failed_one) {
+              oracle = world_.before_failure;
+            } else if (world_.syncing_at_once && world_.superblock_stored && outcome.epoch != world_.syncing_epoch &&
+                       world_.failed_epoch == 0) {
+              world_.failed_epoch = world_.syncing_epoch;
+              world_.before_failure = oracle;
+            }
             oracle.forget_after(outcome.epoch);
           }
           world_.undone = true;

@@ -70,6 +70,10 @@ Outcome ImageChecker::judge_power_cut(const World& world, const Opened& opened) 
     fail("opened at an epoch that cannot be durable" + describe(world, opened));
   }
   outcome.state = world.oracle.at(outcome.epoch, false);
+  if (outcome.epoch == world.failed_epoch && !difference(opened.contents, outcome.state).empty()) {
+    outcome.state = world.before_failure.at(outcome.epoch, false);
+    outcome.is_failed_one = true;
+  }
   if (std::string wrong = difference(opened.contents, outcome.state); !wrong.empty()) {
     fail("not the state of that epoch: " + wrong + describe(world, opened));
   }

@@ -17,6 +17,7 @@ namespace mmcb::harness {
 
 // What was found in an image that opened.
 struct Outcome {
+  bool is_failed_one = false;  // that of World::failed_epoch
   State state;
   uint64_t epoch = 0;              // the durable epoch that it opened at
   bool created = false;            // there was no file yet

@@ -51,8 +51,8 @@ const std::vector<MutationReason>& reasons_for_swaps() {
       {"sync_machine.cc step#1 > sync_machine.cc step#2", "both places hold the magic from the beginning"},
       {"engine_write.cc announce_digest#1 > engine_write.cc fill#1",
        "a redo list: nothing leads to it before the journal is armed"},
-      {"engine_write.cc announce_digest#1 > segments.cc write_header#1",
-       "a segment for a redo list: nothing leads to it before the journal is armed"},
+      {"sync_machine.cc fail#1 > engine.cc poison#1",
+       "nobody has been told yet that it failed: in between it may count or not"},
       {"engine_write.cc update_in_place#1 > journal.cc clear#1",
        "without data to store the header is all that changes: the update has not happened yet, and its digest is not "
        "stored"},

@@ -77,6 +77,7 @@ void Workload::open(bool clean) {
   epoch_ = stats.open_epoch;
   world_.unconfirmed = report.status == RecoveryStatus::kReplayed && (world_.unconfirmed || world_.syncing_at_once);
   world_.syncing_at_once = false;
+  world_.failed_epoch = 0;
   world_.recovering = world_.syncing = world_.superblock_stored = world_.failing = world_.undone = false;
   world_.phase = 0;
   mutation.activity = Activity::kRunning;

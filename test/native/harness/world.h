@@ -26,8 +26,12 @@ struct World {
   bool syncing_at_once = false;    // the sync point under way is of Order::kAtOnce
   bool unconfirmed = false;  // so was the last one: damage to its data is taken for a power cut in the middle of it
   bool recovering = false;   // inside Engine::open(): a new superblock may be on the disk
-  bool failing = false;      // a sync is being made to fail: the next opening goes back to the sync point
-  bool undone = false;       // the page cache may still show calls that were rolled back in this boot
+  // A sync point made at once that failed: it is taken back, but until recovery has done so the disk may have all of it. 0: there
+  // is none. And what was known when it failed.
+  uint64_t failed_epoch = 0;
+  Oracle before_failure;
+  bool failing = false;  // a sync is being made to fail: the next opening goes back to the sync point
+  bool undone = false;   // the page cache may still show calls that were rolled back in this boot
 
   // True for epochs that a file may be opened at after a power cut now.
   bool may_open_at(uint64_t epoch) const {
