@@ -132,7 +132,7 @@ Plan plan_for(Bug bug) {
     case Bug::kRedoListNotPublished: return {5'000, with_long_batches};
     case Bug::kFailureNotMarked: return {10'000, with_failing_syncs};
     case Bug::kCleanFlagKept: return {5'000, with_closings};
-    case Bug::kTornLeftoversKept: return {300'000, with_torn_entries};
+    case Bug::kTornLeftoversKept: return {1'000'000, with_torn_entries};
     case Bug::kVoidSegmentsKept: return {20'000, with_short_lives};
     case Bug::kPinsIgnored: return {10'000, with_views};
     case Bug::kRefusedSuperblockKept: return {300'000, with_short_lives};
