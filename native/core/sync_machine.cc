@@ -11,11 +11,6 @@ namespace mmcb {
 
 namespace {
 
-// Whether the exact state that a superblock speaks of can be had as long as nothing is used again that it needs.
-bool can_go_back_to(const Superblock& superblock) {
-  return superblock.sequence != 0 && (superblock.flags & (kFlagClean | kFlagProcessMode)) == 0;
-}
-
 // False where the superblock that counts is gone: then other contents stand in the file. (A new file has none yet.)
 bool is_in_place(const Superblock& expected, const std::byte* base) {
   if (expected.sequence == 0) return true;
@@ -63,7 +58,9 @@ Status SyncMachine::begin(bool closing, Order order) {
     superblock_.flags |= kFlagClean;
   } else if (e.overwrites_durable()) {
     superblock_.flags |= kFlagProcessMode;
-  } else if (order == Order::kAtOnce && can_go_back_to(e.superblock_)) {
+  } else if (order == Order::kAtOnce &&
+             !MMCB_NEVER(e.superblock_.sequence == 0 || (e.superblock_.flags & (kFlagClean | kFlagProcessMode)) != 0)) {
+    // There must be a superblock to go back to, and of an exact state: opening sees to that.
     superblock_.flags |= kFlagUnconfirmed;
   }
   e.syncing_segments_ = superblock_.segment_count;
