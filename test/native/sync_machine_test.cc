@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -60,6 +61,25 @@ TEST_CASE("after a failed sync nothing is written, reads go on, and reopening re
     if (nth == 1) CHECK(engine->info(lost, &info).code() == Code::kNotFound);
     CHECK(engine->add(bytes("x"), &address).ok());
     CHECK(SyncMachine(*engine).run().ok());
+  }
+}
+
+TEST_CASE("a file that is cut short in a sync point made at once is not said to be on the disk") {
+  for (const int steps : {0, 1}) {  // before its superblock is stored, and after
+    CAPTURE(steps);
+    TemporaryFolder folder;
+    const std::string path = folder.path("a.mmcb");
+    EngineUnderTest store(path, small_options());
+    REQUIRE(store->set(IntKey(1), bytes("one"), nullptr).ok());
+    REQUIRE(store.sync().ok());
+    REQUIRE(store->set(IntKey(2), bytes("two"), nullptr).ok());
+    SyncMachine machine(*store);
+    REQUIRE(machine.begin(false, SyncMachine::Order::kAtOnce).ok());
+    for (int i = 0; i < steps; i++) REQUIRE(machine.step().ok());
+    std::filesystem::resize_file(path, std::filesystem::file_size(path) - kPage);
+    CHECK(machine.step().code() == Code::kIo);
+    CHECK(machine.phase() == SyncMachine::Phase::kIdle);
+    CHECK(!store->failure().ok());
   }
 }
 
