@@ -122,6 +122,7 @@ class Engine {
   // Brings the entries of these keys into the cache, their misses overlapped: for reading or changing many in a row, best in
   // groups of about 64. A hint: of what is not there, nothing is said.
   void prefetch(ReaderPin& pin, std::span<const Key> keys) const;
+  // The same for addresses, as one group.
   void prefetch(ReaderPin& pin, std::span<const Address> addresses) const;
   bool contains(ReaderPin& pin, Address address) const;
   bool contains(ReaderPin& pin, Key key) const;

@@ -192,12 +192,9 @@ void Engine::prefetch(ReaderPin& pin, std::span<const Key> keys) const {
 
 void Engine::prefetch(ReaderPin& pin, std::span<const Address> addresses) const {
   const PinScope scope(pin);
-  for (size_t first = 0; first < addresses.size(); first += kPrefetchGroup) {
-    const auto group = addresses.subspan(first, std::min(kPrefetchGroup, addresses.size() - first));
-    for (const Address& address : group) slots_.prefetch(address.slot);
-    for (const Address& address : group)
-      if (const uint64_t offset = slots_.resolve(address); offset != 0) prefetch_entry(offset, kPlainLines);
-  }
+  for (const Address& address : addresses) slots_.prefetch(address.slot);
+  for (const Address& address : addresses)
+    if (const uint64_t offset = slots_.resolve(address); offset != 0) prefetch_entry(offset, kPlainLines);
 }
 
 Status Engine::find(ReaderPin& pin, Key key, Address* address) const {

@@ -22,6 +22,8 @@ export class Storing<V> {
   readonly #state: QueueState;
   readonly #values: ItemValues<V>;
   readonly #options: StoringOptions;
+  /** Those of the keys that were fetched last. */
+  readonly #hashes = new Uint32Array(FETCHED);
 
   constructor(state: QueueState, values: ItemValues<V>, options: StoringOptions) {
     this.#state = state;
@@ -62,11 +64,10 @@ export class Storing<V> {
 
   /** Stores items that were checked, in order. StoreAllError: those before the one that failed are stored. */
   storeAll(items: readonly QueueItem<V | Encoded>[], now: number): void {
-    const hashes = new Uint32Array(FETCHED);
     for (let at = 0; at < items.length; at++) {
-      if (at % FETCHED === 0) this.#fetch(items, at, hashes);
+      if (at % FETCHED === 0) this.#fetch(items, at);
       try {
-        this.store(items[at] as QueueItem<V | Encoded>, now, hashes[at % FETCHED]);
+        this.store(items[at] as QueueItem<V | Encoded>, now, this.#hashes[at % FETCHED]);
       } catch (error) {
         throw error instanceof MmcbError ? new StoreAllError(at, error) : error;
       }
@@ -74,7 +75,8 @@ export class Storing<V> {
   }
 
   /** Hashes the keys of the next items, and fetches what is known of them. */
-  #fetch(items: readonly QueueItem<V | Encoded>[], first: number, hashes: Uint32Array): void {
+  #fetch(items: readonly QueueItem<V | Encoded>[], first: number): void {
+    const hashes = this.#hashes;
     const count = Math.min(FETCHED, items.length - first);
     for (let i = 0; i < count; i++) hashes[i] = hashOf((items[first + i] as QueueItem<V>).key);
     this.#state.fetch(hashes, count);
