@@ -54,6 +54,7 @@ export type { Checkpoint } from './events/checkpoint.js';
 export type { CollectReport } from './events/collecting.js';
 export { StoredError, VersionConflictError } from './events/errors.js';
 export type { DomainEvent, ExpectedVersion, StoredEvent, Version } from './events/event.js';
+export type { EventSequence } from './events/event-iterator.js';
 export { EventStore } from './events/event-store.js';
 export type { EventStoreLike } from './events/event-store-like.js';
 export type {

@@ -7,10 +7,14 @@ export async function open(folder, durable) {
     append: (event, expectedVersion) => store.store(event, { expectedVersion }),
     appendBatch: (events) => store.storeBatch(events),
     async loadByAggregate(aggregateId, visit) {
-      for await (const { event } of store.loadByAggregate(aggregateId)) visit(event);
+      await store.loadByAggregate(aggregateId).forEach(({ event }) => {
+        visit(event);
+      });
     },
     async replay(visit) {
-      for await (const { event } of store.load()) visit(event);
+      await store.load().forEach(({ event }) => {
+        visit(event);
+      });
     },
     close: () => store.close(),
   };

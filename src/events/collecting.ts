@@ -11,9 +11,9 @@ import type { Version } from './event.js';
 import { type Change, type EventFile, isDamage } from './event-file.js';
 import { type EventIndex, NONE } from './event-index.js';
 import type { Following } from './following.js';
-import { Turns } from './reading.js';
 import { RecordView } from './record.js';
 import type { Snapshots } from './snapshots.js';
+import { Turns } from './turns.js';
 
 /** Changes of a batch, about. */
 const BATCH = 4096;

@@ -31,6 +31,7 @@ import {
 } from './event.js';
 import { EventFile } from './event-file.js';
 import { NONE } from './event-index.js';
+import type { EventSequence } from './event-iterator.js';
 import type { EventStoreLike } from './event-store-like.js';
 import { Following } from './following.js';
 import { AggregateLoad, type Range, RangeLoad } from './loading.js';
@@ -49,12 +50,13 @@ import {
   subscribeTable,
 } from './options.js';
 import { Payloads } from './payload.js';
-import { eventOf, type ReadingHome, Turns } from './reading.js';
+import { eventOf, type ReadingHome } from './reading.js';
 import { RecordView } from './record.js';
 import { type Snapshot, Snapshots } from './snapshots.js';
 import type { EventStoreStats } from './stats.js';
 import { type Progressing, Subscription, type SubscriptionHome } from './subscribing.js';
 import { type EventStoreEvents, Telling } from './telling.js';
+import { Turns } from './turns.js';
 import { Visibility } from './visibility.js';
 import { WakeUps } from './wake-ups.js';
 
@@ -242,16 +244,16 @@ export class EventStore<E extends DomainEvent = DomainEvent>
   // ---- Loading ----
 
   /**
-   * The events there are when it is called, in the order of their versions. Ask for them with `for await`: they are read a
-   * page at a time. Throws a RangeError for a version above the latest one in `since`.
+   * The events there are when it is called, in the order of their versions. Ask for them with `for await`, `forEach` or
+   * `reduce`: they are read a page at a time. Throws a RangeError for a version above the latest one in `since`.
    */
-  load(options?: LoadOptions<E>): AsyncIterableIterator<StoredEvent<E>> {
+  load(options?: LoadOptions<E>): EventSequence<E> {
     const { signal, ...range } = readOptions(loadTable, options, 'load');
     return new RangeLoad<E>(this.#reading, this.#range(range), signal);
   }
 
   /** The same, of one aggregate; none if it has no events. */
-  loadByAggregate(aggregateId: string, options?: LoadOptions<E>): AsyncIterableIterator<StoredEvent<E>> {
+  loadByAggregate(aggregateId: string, options?: LoadOptions<E>): EventSequence<E> {
     checkName(aggregateId, 'aggregateId');
     const { signal, ...range } = readOptions(loadTable, options, 'loadByAggregate');
     return new AggregateLoad<E>(this.#reading, aggregateId, this.#range(range), signal);
@@ -320,7 +322,7 @@ export class EventStore<E extends DomainEvent = DomainEvent>
    * is over when the loop is left, the signal is aborted, or the store is closed. Who is slow is waited for: nothing is
    * queued. Throws a RangeError for a version above the latest one in `since`.
    */
-  subscribe(options?: SubscribeOptions<E>): AsyncIterableIterator<StoredEvent<E>> {
+  subscribe(options?: SubscribeOptions<E>): EventSequence<E> {
     const { signal, since = 0, types, aggregateId } = readOptions(subscribeTable, options, 'subscribe');
     this.#assertOpen();
     this.#following.catchUp();

@@ -1,7 +1,8 @@
 /** Loading: events that are there when it begins, in order, of all or of one aggregate. */
 import type { DomainEvent, StoredEvent, Version } from './event.js';
 import { NONE } from './event-index.js';
-import { EventIterator, EventPages, type ReadingHome } from './reading.js';
+import { EventIterator } from './event-iterator.js';
+import { EventPages, type ReadingHome } from './reading.js';
 import { PAGE } from './record-page.js';
 
 /** What is wanted. */

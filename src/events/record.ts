@@ -95,6 +95,8 @@ export function aggregateVersionOf(record: Buffer): number {
 /** A look at a record, used again for the next one: `read` says where it lies. */
 export class RecordView {
   bytes: Buffer = Buffer.alloc(0);
+  /** Reads numbers of `bytes`, several times as fast as the methods of a Buffer. */
+  #numbers: DataView = new DataView(new ArrayBuffer(0));
   #flags = 0;
   /** Where the type, the aggregate id, the id, the data and the metadata begin, and where the record ends. */
   #type = 0;
@@ -107,14 +109,18 @@ export class RecordView {
   /** Looks at bytes [start, end). Throws MMCB_CORRUPT where they are no record. */
   read(bytes: Buffer, start = 0, end = bytes.length): this {
     if (end - start < HEADER || bytes[start] !== VERSION) throw notARecord();
-    this.bytes = bytes;
+    if (bytes !== this.bytes) {
+      this.bytes = bytes;
+      this.#numbers = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    }
+    const numbers = this.#numbers;
     this.#flags = bytes[start + 1] as number;
     this.#type = start + HEADER;
-    this.#aggregate = this.#type + bytes.readUInt16LE(start + 2);
-    this.#id = this.#aggregate + bytes.readUInt16LE(start + 4);
-    this.#data = this.#id + bytes.readUInt16LE(start + 6);
-    this.#metadata = this.#data + bytes.readUInt32LE(start + 24);
-    this.#end = this.#metadata + bytes.readUInt32LE(start + 28);
+    this.#aggregate = this.#type + numbers.getUint16(start + 2, true);
+    this.#id = this.#aggregate + numbers.getUint16(start + 4, true);
+    this.#data = this.#id + numbers.getUint16(start + 6, true);
+    this.#metadata = this.#data + numbers.getUint32(start + 24, true);
+    this.#end = this.#metadata + numbers.getUint32(start + 28, true);
     if (this.#data > end) throw notARecord();
     return this;
   }
@@ -127,15 +133,15 @@ export class RecordView {
   }
 
   get timestamp(): number {
-    return this.bytes.readDoubleLE(this.#type - 24);
+    return this.#numbers.getFloat64(this.#type - 24, true);
   }
 
   get aggregateVersion(): number {
-    return this.bytes.readUInt32LE(this.#type - 16);
+    return this.#numbers.getUint32(this.#type - 16, true);
   }
 
   get schemaVersion(): number {
-    return this.bytes.readUInt16LE(this.#type - 12);
+    return this.#numbers.getUint16(this.#type - 12, true);
   }
 
   get isCollected(): boolean {

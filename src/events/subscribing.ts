@@ -1,7 +1,8 @@
 /** Subscribing: events that are there, then those that come, each once, for as long as somebody asks for the next. */
 import type { DomainEvent, StoredEvent, Version } from './event.js';
+import { EventIterator } from './event-iterator.js';
 import { typeFilter } from './loading.js';
-import { EventIterator, EventPages, type ReadingHome } from './reading.js';
+import { EventPages, type ReadingHome } from './reading.js';
 import { PAGE } from './record-page.js';
 
 /** Versions that are gone through at once when most are of no interest. */

@@ -9,19 +9,21 @@ export type AnyEventStore = Omit<
     EventStore,
     | 'store'
     | 'storeBatch'
-    | 'load'
-    | 'loadByAggregate'
     | 'get'
     | 'latestVersion'
     | 'aggregateVersion'
-    | 'subscribe'
     | 'saveSnapshot'
     | 'loadSnapshot'
     | 'runGC'
     | 'close'
   >,
   never
-> & { checkpoint(name: string): Pick<Checkpoint, 'load' | 'save' | 'delete'> };
+> & {
+  load(...args: Parameters<EventStore['load']>): AsyncIterableIterator<StoredEvent>;
+  loadByAggregate(...args: Parameters<EventStore['loadByAggregate']>): AsyncIterableIterator<StoredEvent>;
+  subscribe(...args: Parameters<EventStore['subscribe']>): AsyncIterableIterator<StoredEvent>;
+  checkpoint(name: string): Pick<Checkpoint, 'load' | 'save' | 'delete'>;
+};
 
 /** Where the stores of the suite live. */
 export interface EventStoreHome {

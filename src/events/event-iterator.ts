@@ -1,0 +1,145 @@
+/** EventIterator: what loads and subscriptions have in common as iterators. */
+import type { DomainEvent, StoredEvent } from './event.js';
+import { Turns } from './turns.js';
+
+/**
+ * Events in their order. Ask for them with `for await`, or hand over what is to be done with each, which is faster: it makes
+ * no promise for every event. Once only: what was asked for one way is not given another way again.
+ *
+ * Rejects, however it is asked, with the signal's reason when that is aborted, with MMCB_CLOSED once the store is closed, and
+ * with MMCB_CODEC for data that the codec or an upcaster cannot make anything of.
+ */
+export interface EventSequence<E extends DomainEvent = DomainEvent> extends AsyncIterableIterator<StoredEvent<E>> {
+  /**
+   * Calls `visit` with each event, one after the other; where that returns a promise, it is waited for. Other work of the
+   * thread is let in between now and then. Rejects with what `visit` throws or its promise rejects with; no more events are
+   * read then.
+   */
+  forEach(visit: (stored: StoredEvent<E>) => unknown): Promise<void>;
+  /** What `evolve` makes of a state and the events, one after the other; waits for what it returns and rejects as `forEach`. */
+  reduce<S>(evolve: (state: S, stored: StoredEvent<E>) => S | PromiseLike<S>, initial: S): Promise<S>;
+  /** All that are left. */
+  toArray(): Promise<StoredEvent<E>[]>;
+  /** Ends it, as `break` does. */
+  return(): Promise<IteratorResult<StoredEvent<E>, undefined>>;
+}
+
+/** An iterator over events that come in pages. `next` may be called again before it has answered. */
+export abstract class EventIterator<E extends DomainEvent> implements EventSequence<E> {
+  readonly #turns = new Turns();
+  readonly #signal: AbortSignal | undefined;
+  #waiting: Promise<unknown> | undefined;
+  #isEnded = false;
+
+  constructor(signal: AbortSignal | undefined) {
+    this.#signal = signal;
+  }
+
+  /** The next event that is in memory. */
+  protected abstract take(): StoredEvent<E> | undefined;
+  /** Gets more into memory; false at the end. */
+  protected abstract more(signal: AbortSignal | undefined): boolean | Promise<boolean>;
+  /** Lets go of what it holds; called once. */
+  protected abstract ended(): void;
+
+  next(): Promise<IteratorResult<StoredEvent<E>, undefined>> {
+    try {
+      const value = this.#inMemory();
+      if (value !== undefined) return Promise.resolve({ done: false, value }); // one promise, no more
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return this.#inTurn(() => this.#next());
+  }
+
+  async forEach(visit: (stored: StoredEvent<E>) => unknown): Promise<void> {
+    await this.reduce((_, stored) => visit(stored), undefined as unknown);
+  }
+
+  async reduce<S>(evolve: (state: S, stored: StoredEvent<E>) => S | PromiseLike<S>, initial: S): Promise<S> {
+    let state = initial;
+    try {
+      for (let { value } = await this.next(); value !== undefined; value = (await this.next()).value) {
+        for (let stored: StoredEvent<E> | undefined = value; stored !== undefined; stored = this.#inMemory()) {
+          const next = evolve(state, stored);
+          state = isPromise(next) ? await next : next;
+        }
+      }
+    } catch (error) {
+      this.#end();
+      throw error;
+    }
+    return state;
+  }
+
+  async toArray(): Promise<StoredEvent<E>[]> {
+    const all: StoredEvent<E>[] = [];
+    await this.forEach((stored) => {
+      all.push(stored);
+    });
+    return all;
+  }
+
+  return(): Promise<IteratorResult<StoredEvent<E>, undefined>> {
+    this.#end();
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** Ends it from outside: what waits is answered with the end. */
+  protected end(): void {
+    this.#end();
+  }
+
+  /** The next event, if it is in memory and nobody has asked for it. */
+  #inMemory(): StoredEvent<E> | undefined {
+    if (this.#waiting !== undefined || this.#isEnded || this.#signal?.aborted === true) return undefined;
+    return this.take();
+  }
+
+  async #next(): Promise<IteratorResult<StoredEvent<E>, undefined>> {
+    for (;;) {
+      if (this.#isEnded) return { done: true, value: undefined };
+      try {
+        this.#signal?.throwIfAborted();
+        const value = this.take();
+        if (value !== undefined) return { done: false, value };
+        if (this.#turns.isDue) {
+          await this.#turns.take();
+          this.#signal?.throwIfAborted();
+        }
+        if (!(await this.more(this.#signal))) this.#end();
+      } catch (error) {
+        if (this.#signal?.aborted === true) this.#end();
+        throw error;
+      }
+    }
+  }
+
+  /** One after the other. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#waiting === undefined ? work() : this.#waiting.then(work, work);
+    const settled = result.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#waiting = settled;
+    void settled.then(() => {
+      if (this.#waiting === settled) this.#waiting = undefined;
+    });
+    return result;
+  }
+
+  #end(): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.ended();
+  }
+}
+
+function isPromise<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+}
