@@ -37,7 +37,7 @@ const KIND = 'DelayQueue 1';
  * for a key that waits replaces its value (or merges into it) and keeps its place.
  *
  * All calls but `flush` and `close` are synchronous and, once they have returned, survive the death of the process. They
- * cost O(log n) of the number of keys, which takes up to 136 bytes of memory for each key besides what the buffer takes;
+ * cost O(log n) of the number of keys, which takes up to 152 bytes of memory for each key besides what the buffer takes;
  * keys and values stay in the file. Calls after `close` throw MMCB_CLOSED. Calls that write can fail as those of a
  * {@link CompactableBuffer}, and have then changed nothing.
  *

@@ -1,6 +1,6 @@
 /**
  * QueueIndex: what a queue keeps in memory of its records: for each key its hash, the address of its record, and where it
- * stands in two heaps. Keys and values stay in the file.
+ * stands in two orders. Keys and values stay in the file.
  *
  * Invariants
  * - A slot in use stands for one record, and each record has one slot; it hangs in the chain of its hash.
@@ -11,18 +11,18 @@
  *
  * Finding a key is O(1), everything else O(log n). Growing copies, once for each doubling.
  */
-import { type HeapArrays, SlotHeap } from './slot-heap.js';
+import { NONE } from './slot-heap.js';
+import { type OrderArrays, SlotOrder } from './slot-order.js';
 
 /** What a record is. The numbers stand in the file. */
 export const State = { FREE: 0, WAITING: 1, LEASED: 2, REMEMBERED: 3 } as const;
 
-/** No slot. */
-export const NONE = 0xffff_ffff;
+export { NONE };
 
 /** So many records at most are fetched at once: all of their memory is still in the cache when their turn comes. */
 export const FETCHED = 64;
 
-/** Counters, by position in `QueueIndex.counters`. */
+/** Counters, by position in `QueueIndex.counters`. READY and TIMERS are the slots that are in, wherever they stand there. */
 export const Counter = {
   CAPACITY: 0,
   /** First free slot, or NONE. */
@@ -36,6 +36,12 @@ export const Counter = {
   /** The latest time seen, and what has to be added to the clock since it was set back; see delay-queue's clock. */
   LATEST: 7,
   OFFSET: 8,
+  READY_HEAP: 9,
+  READY_RUN_START: 10,
+  READY_RUN_END: 11,
+  TIMERS_HEAP: 12,
+  TIMERS_RUN_START: 13,
+  TIMERS_RUN_END: 14,
 } as const;
 const COUNTERS = 16;
 
@@ -52,28 +58,30 @@ const READY_PLACE = 10;
 const TIMER_PLACE = 11;
 const STATE = 12;
 
-/** Bytes for each slot: itself, and one word each in the buckets and in two heaps. */
-export const bytesPerSlot = NUMBERS * 8 + 3 * 4;
+/** Bytes for each slot: itself, and one word each in the buckets and in the heap and the run of two orders. */
+export const bytesPerSlot = NUMBERS * 8 + 5 * 4;
 const SMALLEST = 1024;
 
 export class QueueIndex {
   counters!: Float64Array;
-  readonly ready: SlotHeap;
-  readonly timers: SlotHeap;
+  readonly ready: SlotOrder;
+  readonly timers: SlotOrder;
 
   #buffer: ArrayBuffer;
   #numbers!: Float64Array;
   #words!: Uint32Array;
   #buckets!: Uint32Array;
   #readyHeap!: Uint32Array;
+  #readyRun!: Uint32Array;
   #timerHeap!: Uint32Array;
+  #timerRun!: Uint32Array;
   readonly #looking = new Uint32Array(FETCHED);
 
   constructor(buffer: ArrayBuffer = emptyIndex(SMALLEST)) {
     this.#buffer = buffer;
     this.#bind(buffer);
-    this.ready = new SlotHeap(this.#readyArrays());
-    this.timers = new SlotHeap(this.#timerArrays());
+    this.ready = new SlotOrder(this.#readyArrays());
+    this.timers = new SlotOrder(this.#timerArrays());
   }
 
   /** Bytes of memory in use. */
@@ -186,16 +194,15 @@ export class QueueIndex {
     const numbers = this.#numbers;
     const at = slot * NUMBERS;
     const before = this.stateOf(slot);
-    if (before === state && numbers[at + DUE] === due && numbers[at + ORDER] === order && numbers[at + TIME] === time) {
-      return;
-    }
+    const isDueAsBefore = before === state && numbers[at + DUE] === due && numbers[at + ORDER] === order;
+    if (isDueAsBefore && numbers[at + TIME] === time) return;
     this.#count(before, -1);
     this.#count(state, 1);
     this.#words[slot * WORDS + STATE] = state;
     numbers[at + DUE] = due;
     numbers[at + ORDER] = order;
-    if (state === State.WAITING) this.ready.put(slot);
-    else this.ready.remove(slot);
+    if (state !== State.WAITING) this.ready.remove(slot);
+    else if (!isDueAsBefore) this.ready.put(slot);
     numbers[at + TIME] = time;
     if (time === Number.POSITIVE_INFINITY) this.timers.remove(slot);
     else this.timers.put(slot);
@@ -265,20 +272,26 @@ export class QueueIndex {
     };
     this.#buckets = words();
     this.#readyHeap = words();
+    this.#readyRun = words();
     this.#timerHeap = words();
+    this.#timerRun = words();
   }
 
-  #readyArrays(): HeapArrays {
+  #readyArrays(): OrderArrays {
     return {
       ...this.#slots(),
-      ...{ time: DUE, place: READY_PLACE, heap: this.#readyHeap, counter: Counter.READY },
+      ...{ time: DUE, place: READY_PLACE, heap: this.#readyHeap, run: this.#readyRun },
+      ...{ total: Counter.READY, counter: Counter.READY_HEAP },
+      ...{ runStart: Counter.READY_RUN_START, runEnd: Counter.READY_RUN_END },
     };
   }
 
-  #timerArrays(): HeapArrays {
+  #timerArrays(): OrderArrays {
     return {
       ...this.#slots(),
-      ...{ time: TIME, place: TIMER_PLACE, heap: this.#timerHeap, counter: Counter.TIMERS },
+      ...{ time: TIME, place: TIMER_PLACE, heap: this.#timerHeap, run: this.#timerRun },
+      ...{ total: Counter.TIMERS, counter: Counter.TIMERS_HEAP },
+      ...{ runStart: Counter.TIMERS_RUN_START, runEnd: Counter.TIMERS_RUN_END },
     };
   }
 

@@ -6,6 +6,9 @@
  * less than its parent's. Every operation is O(log n) and allocates nothing.
  */
 
+/** No slot. */
+export const NONE = 0xffff_ffff;
+
 /** The arrays of a heap. Those of slots hold, for each, `stride` numbers of 8 bytes, or twice as many words. */
 export interface HeapArrays {
   readonly numbers: Float64Array;
@@ -40,10 +43,6 @@ export class SlotHeap {
   /** The slot with the least (time, order); only where `size` is not 0. */
   get top(): number {
     return this.#arrays.heap[0] as number;
-  }
-
-  has(slot: number): boolean {
-    return this.#placeOf(slot) !== 0;
   }
 
   /** Puts a slot in, or where it belongs after its time or order has changed. */
