@@ -22,6 +22,7 @@
 
 #include "core/address.h"
 #include "core/bytes.h"
+#include "core/entry.h"
 #include "core/format.h"
 #include "core/journal.h"
 #include "core/key_index.h"
@@ -31,49 +32,12 @@
 #include "core/reader_pins.h"
 #include "core/segments.h"
 #include "core/slot_table.h"
+#include "core/space_listener.h"
 #include "core/spin_lock.h"
 #include "core/status.h"
 #include "core/volume.h"
 
 namespace mmcb {
-
-// A key as the engine sees it: its kind and its bytes (8 bytes for kIntKey, none for kPlain).
-struct Key {
-  Kind kind = Kind::kPlain;
-  Bytes bytes;
-};
-
-struct EntryInfo {
-  EntryHeader header;
-  uint64_t offset = 0;
-};
-
-struct BatchOperation {
-  // kInsert is a kSet that fails with kExists where there is an entry: who shares a store decides by it who was first.
-  // kRequire changes nothing, and fails with kNotFound where there is none: what was decided may rely on it. kDiscard is a
-  // kDelete that does nothing where there is none.
-  enum class Type : uint8_t { kAdd, kUpdate, kRemove, kSet, kDelete, kInsert, kRequire, kDiscard };
-  Type type = Type::kAdd;
-  Address address;  // of kUpdate and kRemove; receives that of kAdd, kSet and kInsert
-  Key key;          // of all the others
-  Bytes data;       // of kAdd, kUpdate, kSet and kInsert
-};
-
-// Told by the engine when space is taken; implemented by whoever drives maintenance. Called under the write lock, except
-// wait_for_space(): must not call the engine back.
-class SpaceListener {
- public:
-  virtual ~SpaceListener() = default;
-  // A segment was taken into use: the next ones may be wanted soon.
-  virtual void segment_taken() = 0;
-  // The file grew although compaction could have made room (CompactionPolicy::kSpace): writers are to be held up.
-  virtual void space_short() = 0;
-  // Called by writers, without a lock, while the engine is throttled: returns when there is room or patience is at its end.
-  virtual void wait_for_space() = 0;
-};
-
-// Which entries an iteration wants.
-enum class KindFilter : uint8_t { kPlain = 0, kIntKey = 1, kStringKey = 2, kAll = 255 };
 
 class OrderedKeys;
 struct EngineInternals;
