@@ -178,7 +178,8 @@ export class Appending {
     const counts = new Map<string, { events: number }>();
     let count = { events: 0 };
     let aggregateId: string | undefined;
-    for (const [i, { event, record }] of fresh.entries()) {
+    for (let i = 0; i < fresh.length; i++) {
+      const { event, record } = fresh[i] as Draft;
       if (event.aggregateId !== aggregateId) {
         aggregateId = event.aggregateId;
         const known = counts.get(aggregateId);
@@ -191,7 +192,8 @@ export class Appending {
     }
     const records = fresh.map(({ record }) => record);
     if (!this.#file.append(first, records)) return false;
-    for (const [i, draft] of fresh.entries()) {
+    for (let i = 0; i < fresh.length; i++) {
+      const draft = fresh[i] as Draft;
       const { aggregateId, type } = draft.event;
       draft.version = first + i;
       const aggregateVersion = aggregateVersionOf(draft.record);

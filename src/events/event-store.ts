@@ -16,7 +16,7 @@ import { describe, MmcbError } from '../errors.js';
 import { orAbort } from '../internal/lifecycle.js';
 import { checkPath, readOptions, show } from '../internal/options.js';
 import { hashOf } from '../internal/text.js';
-import { Appending } from './appending.js';
+import { Appending, type Conditions } from './appending.js';
 import { Checkpoint } from './checkpoint.js';
 import { Collecting, type CollectReport } from './collecting.js';
 import { StoredError } from './errors.js';
@@ -207,38 +207,43 @@ export class EventStore<E extends DomainEvent = DomainEvent>
    * long names, MMCB_STORED when it was aborted after it had stored the event ({@link StoredError}).
    */
   async store(event: E, options?: StoreOptions): Promise<Version> {
-    const { signal, ...conditions } = readOptions(storeTable, options, 'store');
+    const asked = readOptions(storeTable, options, 'store');
     checkEvent(event, 'event');
-    const [version] = await this.#store([event], conditions, signal);
-    return version as Version;
+    const versions = this.#append([event], asked);
+    if (this.#isToCome(versions)) await this.#committed(versions, asked.signal);
+    return versions[0] as Version;
   }
 
   /** Stores several events, all or none; their versions, one after the other. Rejects as `store`. */
   async storeBatch(events: readonly E[], options?: StoreBatchOptions): Promise<Version[]> {
-    const { signal, ...conditions } = readOptions(storeBatchTable, options, 'storeBatch');
+    const asked = readOptions(storeBatchTable, options, 'storeBatch');
     if (!Array.isArray(events)) throw new TypeError(`events must be an array, got ${show(events)}`);
-    for (const [i, event] of events.entries()) checkEvent(event, `events[${i}]`);
-    return this.#store(events, conditions, signal);
+    for (let i = 0; i < events.length; i++) checkEvent(events[i] as E, 'events', i);
+    const versions = this.#append(events, asked);
+    if (this.#isToCome(versions)) await this.#committed(versions, asked.signal);
+    return versions;
   }
 
-  async #store(
-    events: readonly E[],
-    conditions: Parameters<Appending['append']>[1],
-    signal: AbortSignal | undefined,
-  ): Promise<Version[]> {
-    signal?.throwIfAborted();
+  #append(events: readonly E[], asked: Conditions & WaitOptions): Version[] {
+    asked.signal?.throwIfAborted();
     this.#assertOpen();
     if (events.length === 0) return [];
-    const versions = this.#appending.append(events, conditions);
+    const versions = this.#appending.append(events, asked);
     if (!this.#onlyDurable) this.#wakeUps.tell();
-    else if (versions.some((version) => version > this.#visibility.durable)) {
-      try {
-        await this.#visibility.commit({ signal });
-      } catch (error) {
-        throw signal?.aborted === true && error === signal.reason ? new StoredError(versions, error) : error;
-      }
-    }
     return versions;
+  }
+
+  /** Whether versions that were given out have still to get to the disk, and their events to be shown. */
+  #isToCome(versions: readonly Version[]): boolean {
+    return this.#onlyDurable && versions.some((version) => version > this.#visibility.durable);
+  }
+
+  #committed(versions: Version[], signal: AbortSignal | undefined): Promise<void> {
+    const committed = this.#visibility.commit({ signal });
+    if (signal === undefined) return committed; // no more promises than it takes: hundreds of writers wait for one sync
+    return committed.catch((error: unknown) => {
+      throw signal.aborted && error === signal.reason ? new StoredError(versions, error) : error;
+    });
   }
 
   // ---- Loading ----

@@ -41,8 +41,13 @@ export type ExpectedVersion = number | 'none' | 'any';
 /** Most characters of an id, a type, an aggregate id or the name of a checkpoint: any of them fits a record and a key. */
 export const MAX_NAME = 16_383;
 
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && value.length <= MAX_NAME;
+}
+
 /** A name that can be stored; a TypeError, RangeError or MMCB_TOO_LARGE that names the argument. */
 export function checkName(value: unknown, name: string): string {
+  if (isName(value)) return value;
   if (typeof value !== 'string') throw new TypeError(`${name} must be a string, got ${show(value)}`);
   if (value === '') throw new RangeError(`${name} must not be empty`);
   if (value.length > MAX_NAME) {
@@ -54,14 +59,16 @@ export function checkName(value: unknown, name: string): string {
   return value;
 }
 
-/** An event that can be stored, but for its data. `name`: as it stands in messages. */
-export function checkEvent<E extends DomainEvent>(event: E, name: string): E {
-  if (typeof event !== 'object' || event === null || Array.isArray(event)) {
-    throw new TypeError(`${name} must be an event { id, type, aggregateId, data }, got ${show(event)}`);
-  }
-  checkName(event.id, `${name}.id`);
-  checkName(event.type, `${name}.type`);
-  checkName(event.aggregateId, `${name}.aggregateId`);
+/** An event that can be stored, but for its data. `name`, and `index` if it is one of several: as it stands in messages. */
+export function checkEvent<E extends DomainEvent>(event: E, name: string, index?: number): E {
+  const isObject = typeof event === 'object' && event !== null && !Array.isArray(event);
+  // What messages are made of is made only for them: this is done for each event.
+  if (isObject && isName(event.id) && isName(event.type) && isName(event.aggregateId)) return event;
+  const place = index === undefined ? name : `${name}[${index}]`;
+  if (!isObject) throw new TypeError(`${place} must be an event { id, type, aggregateId, data }, got ${show(event)}`);
+  checkName(event.id, `${place}.id`);
+  checkName(event.type, `${place}.type`);
+  checkName(event.aggregateId, `${place}.aggregateId`);
   return event;
 }
 

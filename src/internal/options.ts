@@ -16,20 +16,57 @@ export type Table = Readonly<Record<string, Rule<unknown>>>;
 /** What `readOptions` returns for a table. */
 export type Values<T extends Table> = { -readonly [K in keyof T]: T[K] extends Rule<infer V> ? V : never };
 
-/** Checks `given` against `table`; `owner` names the call in messages, e.g. 'CompactableBuffer.open'. */
+/** A table as `readOptions` goes through it: made once, as some are gone through by every call. */
+interface Rows {
+  readonly names: readonly string[];
+  readonly rules: readonly Rule<unknown>[];
+  /** What messages call the options, by owner. */
+  readonly fullNames: Map<string, readonly string[]>;
+}
+const rowsOfTables = new WeakMap<Table, Rows>();
+
+function rowsOf(table: Table): Rows {
+  let rows = rowsOfTables.get(table);
+  if (rows === undefined) {
+    rows = { names: Object.keys(table), rules: Object.values(table), fullNames: new Map() };
+    rowsOfTables.set(table, rows);
+  }
+  return rows;
+}
+
+function fullNamesOf({ names, fullNames }: Rows, owner: string, prefix: string): readonly string[] {
+  const place = prefix === '' ? owner : `${owner} ${prefix}`;
+  let full = fullNames.get(place);
+  if (full === undefined) {
+    full = names.map((name) => `option '${prefix}${name}' of ${owner}`);
+    fullNames.set(place, full);
+  }
+  return full;
+}
+
+/** Checks `given` against `table`; `owner` names the call in messages, e.g. 'CompactableBuffer.open'. There are few of them. */
 export function readOptions<T extends Table>(table: T, given: unknown, owner: string, prefix = ''): Values<T> {
-  if (given !== undefined && (typeof given !== 'object' || given === null || Array.isArray(given))) {
+  const rows = rowsOf(table);
+  const { names, rules } = rows;
+  const values: Record<string, unknown> = {};
+  if (given === undefined) {
+    for (let i = 0; i < names.length; i++) values[names[i] as string] = (rules[i] as Rule<unknown>).fallback;
+    return values as Values<T>;
+  }
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     const what = prefix === '' ? `the options of ${owner}` : `option '${prefix.slice(0, -1)}' of ${owner}`;
     throw new TypeError(`${what} must be an object, got ${show(given)}`);
   }
-  const source = (given ?? {}) as Readonly<Record<string, unknown>>;
+  const source = given as Readonly<Record<string, unknown>>;
   for (const name of Object.keys(source)) {
-    if (!Object.hasOwn(table, name)) throw unknownOption(name, prefix, Object.keys(table), owner);
+    if (!Object.hasOwn(table, name)) throw unknownOption(name, prefix, [...names], owner);
   }
-  const values: Record<string, unknown> = {};
-  for (const [name, rule] of Object.entries(table)) {
+  const fullNames = fullNamesOf(rows, owner, prefix);
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i] as string;
+    const rule = rules[i] as Rule<unknown>;
     const value = source[name];
-    values[name] = value === undefined ? rule.fallback : rule.check(value, `option '${prefix}${name}' of ${owner}`);
+    values[name] = value === undefined ? rule.fallback : rule.check(value, fullNames[i] as string);
   }
   return values as Values<T>;
 }
