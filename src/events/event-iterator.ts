@@ -37,14 +37,16 @@ export abstract class EventIterator<E extends DomainEvent> implements EventSeque
 
   /** The next event that is in memory. */
   protected abstract take(): StoredEvent<E> | undefined;
-  /** Gets more into memory; false at the end. */
-  protected abstract more(signal: AbortSignal | undefined): boolean | Promise<boolean>;
+  /** Gets more of those that there are into memory; false if there are none. */
+  protected abstract refill(): boolean;
+  /** Waits until there may be more; undefined where there will be no more. */
+  protected abstract wait(signal: AbortSignal | undefined): Promise<void> | undefined;
   /** Lets go of what it holds; called once. */
   protected abstract ended(): void;
 
   next(): Promise<IteratorResult<StoredEvent<E>, undefined>> {
     try {
-      const value = this.#inMemory();
+      const value = this.#atHand();
       if (value !== undefined) return Promise.resolve({ done: false, value }); // one promise, no more
     } catch (error) {
       return Promise.reject(error);
@@ -59,17 +61,16 @@ export abstract class EventIterator<E extends DomainEvent> implements EventSeque
   async reduce<S>(evolve: (state: S, stored: StoredEvent<E>) => S | PromiseLike<S>, initial: S): Promise<S> {
     let state = initial;
     try {
-      for (let { value } = await this.next(); value !== undefined; value = (await this.next()).value) {
-        for (let stored: StoredEvent<E> | undefined = value; stored !== undefined; stored = this.#inMemory()) {
-          const next = evolve(state, stored);
-          state = isPromise(next) ? await next : next;
-        }
+      for (;;) {
+        const stored = this.#atHand() ?? (await this.next()).value;
+        if (stored === undefined) return state;
+        const next = evolve(state, stored);
+        state = isPromise(next) ? await next : next;
       }
     } catch (error) {
       this.#end();
       throw error;
     }
-    return state;
   }
 
   async toArray(): Promise<StoredEvent<E>[]> {
@@ -94,10 +95,12 @@ export abstract class EventIterator<E extends DomainEvent> implements EventSeque
     this.#end();
   }
 
-  /** The next event, if it is in memory and nobody has asked for it. */
-  #inMemory(): StoredEvent<E> | undefined {
+  /** The next event, if nobody has asked for it, and nothing has to be waited for. */
+  #atHand(): StoredEvent<E> | undefined {
     if (this.#waiting !== undefined || this.#isEnded || this.#signal?.aborted === true) return undefined;
-    return this.take();
+    let value = this.take();
+    while (value === undefined && !this.#turns.isDue && this.refill()) value = this.take();
+    return value;
   }
 
   async #next(): Promise<IteratorResult<StoredEvent<E>, undefined>> {
@@ -111,7 +114,10 @@ export abstract class EventIterator<E extends DomainEvent> implements EventSeque
           await this.#turns.take();
           this.#signal?.throwIfAborted();
         }
-        if (!(await this.more(this.#signal))) this.#end();
+        if (this.refill()) continue;
+        const more = this.wait(this.#signal);
+        if (more === undefined) this.#end();
+        else await more;
       } catch (error) {
         if (this.#signal?.aborted === true) this.#end();
         throw error;

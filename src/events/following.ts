@@ -108,11 +108,7 @@ export class Following {
 
   /** Reads versions from the next one on until one is not there yet. */
   #readOn(): void {
-    const next = this.index.latest + 1;
-    this.#read(
-      Float64Array.from({ length: PAGE }, (_, i) => next + i),
-      true,
-    );
+    this.#read(ascending(this.index.latest + 1, PAGE), true);
   }
 
   /** Reads versions up to `latest`, of which some were collected. */
@@ -120,7 +116,7 @@ export class Following {
     while (this.index.latest < latest) {
       const next = this.index.latest + 1;
       const length = Math.min(PAGE, latest - next + 1);
-      this.#read(Float64Array.from({ length }, (_, i) => next + i));
+      this.#read(ascending(next, length));
       this.#reach(next + length - 1);
     }
   }
@@ -168,6 +164,13 @@ export class Following {
       throw error;
     }
   }
+}
+
+/** `count` versions from `first` on. */
+function ascending(first: Version, count: number): Float64Array {
+  const versions = new Float64Array(count);
+  for (let i = 0; i < count; i++) versions[i] = first + i;
+  return versions;
 }
 
 /** Where in ascending versions those above `bound` begin. */

@@ -51,12 +51,16 @@ export class RangeLoad<E extends DomainEvent> extends EventIterator<E> {
     return event;
   }
 
-  protected more(): boolean {
+  protected refill(): boolean {
     this.#home.file.store.assertOpen();
     if (this.#left <= 0) return false;
     const versions = this.#range.backwards ? this.#before() : this.#after();
     this.#pages.want(versions);
     return versions.length > 0;
+  }
+
+  protected wait(): undefined {
+    return undefined;
   }
 
   protected ended(): void {
@@ -76,7 +80,7 @@ export class RangeLoad<E extends DomainEvent> extends EventIterator<E> {
       this.#position = version;
       if (wanted(row) && !index.isRest(row)) versions.push(version);
     }
-    return Float64Array.from(versions);
+    return new Float64Array(versions);
   }
 
   /** The same, backwards. */
@@ -92,7 +96,7 @@ export class RangeLoad<E extends DomainEvent> extends EventIterator<E> {
       this.#position = version;
       if (wanted(row) && !index.isRest(row)) versions.push(version);
     }
-    return Float64Array.from(versions);
+    return new Float64Array(versions);
   }
 }
 
@@ -114,12 +118,16 @@ export class AggregateLoad<E extends DomainEvent> extends EventIterator<E> {
     return this.#pages.next();
   }
 
-  protected more(): boolean {
+  protected refill(): boolean {
     this.#home.file.store.assertOpen();
     const versions = this.#versions.subarray(this.#position, this.#position + PAGE);
     this.#position += versions.length;
     this.#pages.want(versions);
     return versions.length > 0;
+  }
+
+  protected wait(): undefined {
+    return undefined;
   }
 
   protected ended(): void {
@@ -140,5 +148,5 @@ function versionsOf(home: ReadingHome, aggregateId: string, range: Range): Float
     if (version <= range.until && wanted(row) && !index.isRest(row)) found.push(version);
   }
   if (!range.backwards) found.reverse();
-  return Float64Array.from(range.limit < found.length ? found.slice(0, range.limit) : found);
+  return new Float64Array(range.limit < found.length ? found.slice(0, range.limit) : found);
 }

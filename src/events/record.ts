@@ -92,11 +92,14 @@ export function aggregateVersionOf(record: Buffer): number {
   return record.readUInt32LE(16);
 }
 
+const NO_BYTES: Buffer = Buffer.alloc(0);
+const NO_NUMBERS: DataView = new DataView(new ArrayBuffer(0));
+
 /** A look at a record, used again for the next one: `read` says where it lies. */
 export class RecordView {
-  bytes: Buffer = Buffer.alloc(0);
+  bytes = NO_BYTES;
   /** Reads numbers of `bytes`, several times as fast as the methods of a Buffer. */
-  #numbers: DataView = new DataView(new ArrayBuffer(0));
+  #numbers = NO_NUMBERS;
   #flags = 0;
   /** Where the type, the aggregate id, the id, the data and the metadata begin, and where the record ends. */
   #type = 0;

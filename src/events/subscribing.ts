@@ -66,13 +66,17 @@ export class Subscription<E extends DomainEvent> extends EventIterator<E> implem
     return event;
   }
 
-  protected more(signal: AbortSignal | undefined): boolean | Promise<boolean> {
+  protected refill(): boolean {
     if (this.#home.file.store.handle < 0) return false;
     this.#position = this.#looked; // all of the page before has been handed out
     const latest = this.#home.latest();
-    if (this.#looked >= latest) return this.#home.wait(signal).then(() => true);
+    if (this.#looked >= latest) return false;
     this.#pages.want(this.#after(latest));
     return true;
+  }
+
+  protected wait(signal: AbortSignal | undefined): Promise<void> | undefined {
+    return this.#home.file.store.handle < 0 ? undefined : this.#home.wait(signal);
   }
 
   protected ended(): void {
@@ -95,6 +99,6 @@ export class Subscription<E extends DomainEvent> extends EventIterator<E> implem
       if (ofType(row) && !index.isRest(row)) versions.push(this.#looked);
     }
     if (row >= behind) this.#looked = Math.max(this.#looked, latest);
-    return Float64Array.from(versions);
+    return new Float64Array(versions);
   }
 }
