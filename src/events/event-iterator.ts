@@ -28,7 +28,9 @@ export interface EventSequence<E extends DomainEvent = DomainEvent> extends Asyn
 export abstract class EventIterator<E extends DomainEvent> implements EventSequence<E> {
   readonly #turns = new Turns();
   readonly #signal: AbortSignal | undefined;
-  #waiting: Promise<unknown> | undefined;
+  /** Calls of `next` that have not been answered, and a promise that is settled when the last of them has. */
+  #pending = 0;
+  #last: Promise<void> = Promise.resolve();
   #isEnded = false;
 
   constructor(signal: AbortSignal | undefined) {
@@ -51,7 +53,10 @@ export abstract class EventIterator<E extends DomainEvent> implements EventSeque
     } catch (error) {
       return Promise.reject(error);
     }
-    return this.#inTurn(() => this.#next());
+    this.#pending += 1;
+    const answer = this.#pending === 1 ? this.#next() : this.#last.then(() => this.#next());
+    this.#last = answer.then(nothing, nothing);
+    return answer;
   }
 
   async forEach(visit: (stored: StoredEvent<E>) => unknown): Promise<void> {
@@ -97,46 +102,39 @@ export abstract class EventIterator<E extends DomainEvent> implements EventSeque
 
   /** The next event, if nobody has asked for it, and nothing has to be waited for. */
   #atHand(): StoredEvent<E> | undefined {
-    if (this.#waiting !== undefined || this.#isEnded || this.#signal?.aborted === true) return undefined;
+    if (this.#pending > 0 || this.#isEnded || this.#signal?.aborted === true) return undefined;
     let value = this.take();
     while (value === undefined && !this.#turns.isDue && this.refill()) value = this.take();
     return value;
   }
 
   async #next(): Promise<IteratorResult<StoredEvent<E>, undefined>> {
-    for (;;) {
-      if (this.#isEnded) return { done: true, value: undefined };
-      try {
-        this.#signal?.throwIfAborted();
-        const value = this.take();
-        if (value !== undefined) return { done: false, value };
-        if (this.#turns.isDue) {
-          await this.#turns.take();
-          this.#signal?.throwIfAborted();
-        }
-        if (this.refill()) continue;
-        const more = this.wait(this.#signal);
-        if (more === undefined) this.#end();
-        else await more;
-      } catch (error) {
-        if (this.#signal?.aborted === true) this.#end();
-        throw error;
-      }
+    try {
+      return await this.#find();
+    } catch (error) {
+      if (this.#signal?.aborted === true) this.#end();
+      throw error;
+    } finally {
+      // Before whoever waits for this answer goes on: to them the next event is at hand.
+      this.#pending -= 1;
     }
   }
 
-  /** One after the other. */
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#waiting === undefined ? work() : this.#waiting.then(work, work);
-    const settled = result.then(
-      () => undefined,
-      () => undefined,
-    );
-    this.#waiting = settled;
-    void settled.then(() => {
-      if (this.#waiting === settled) this.#waiting = undefined;
-    });
-    return result;
+  async #find(): Promise<IteratorResult<StoredEvent<E>, undefined>> {
+    while (!this.#isEnded) {
+      this.#signal?.throwIfAborted();
+      const value = this.take();
+      if (value !== undefined) return { done: false, value };
+      if (this.#turns.isDue) {
+        await this.#turns.take();
+        this.#signal?.throwIfAborted();
+      }
+      if (this.refill()) continue;
+      const more = this.wait(this.#signal);
+      if (more === undefined) this.#end();
+      else await more;
+    }
+    return { done: true, value: undefined };
   }
 
   #end(): void {
@@ -145,6 +143,8 @@ export abstract class EventIterator<E extends DomainEvent> implements EventSeque
     this.ended();
   }
 }
+
+function nothing(): void {}
 
 function isPromise<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';

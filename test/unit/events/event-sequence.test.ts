@@ -104,4 +104,22 @@ describe('a subscription', () => {
     await expect(visited).rejects.toThrow('aborted');
     expect(found).toEqual([1, 2, 3, 4]);
   });
+
+  it('answers what is in memory at once, also after it had to wait', async () => {
+    const events = store.subscribe();
+    const first = events.next();
+    const stored = store.storeBatch(Array.from({ length: 100 }, () => anEvent('a')));
+    await first;
+    for (let i = 1; i < 100; i++) {
+      let isAnswered = false;
+      const next = events.next().then(({ value }) => {
+        isAnswered = true;
+        return value?.version;
+      });
+      await undefined; // one turn of the microtasks
+      expect(isAnswered).toBe(true);
+      expect(await next).toBe(i + 1);
+    }
+    await stored;
+  });
 });
