@@ -6,8 +6,8 @@ import { Turns } from './turns.js';
  * Events in their order. Ask for them with `for await`, or hand over what is to be done with each, which is faster: it makes
  * no promise for every event. Once only: what was asked for one way is not given another way again.
  *
- * Rejects, however it is asked, with the signal's reason when that is aborted, with MMCB_CLOSED once the store is closed, and
- * with MMCB_CODEC for data that the codec or an upcaster cannot make anything of.
+ * Rejects, however it is asked, with the signal's reason when that is aborted, with MMCB_CODEC for data that the codec or an
+ * upcaster cannot make anything of, and, a load, with MMCB_CLOSED once the store is closed: that ends a subscription.
  */
 export interface EventSequence<E extends DomainEvent = DomainEvent> extends AsyncIterableIterator<StoredEvent<E>> {
   /**

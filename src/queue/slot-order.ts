@@ -21,7 +21,7 @@ const LEAST_GAPS = 8;
 /** The arrays of an order. `run` is a ring of as many slots as there are at most, a power of two. */
 export interface OrderArrays extends HeapArrays {
   readonly run: Uint32Array;
-  /** counters[...]: all slots that are in, and where the run begins and ends: numbers that only grow. */
+  /** counters[...]: all slots that are in, and where the run begins and ends, in places from the first that there ever was. */
   readonly total: number;
   readonly runStart: number;
   readonly runEnd: number;
@@ -55,10 +55,6 @@ export class SlotOrder {
     const first = run[start & (run.length - 1)] as number;
     if (this.#heap.size === 0) return first;
     return this.#isBefore(this.#heap.top, first) ? this.#heap.top : first;
-  }
-
-  has(slot: number): boolean {
-    return this.#placeOf(slot) !== 0;
   }
 
   /** Puts a slot in, or where it belongs after its time or order has changed. */
