@@ -41,10 +41,13 @@ export abstract class EventIterator<E extends DomainEvent> implements EventSeque
   protected abstract take(): StoredEvent<E> | undefined;
   /** Gets more of those that there are into memory; false if there are none. */
   protected abstract refill(): boolean;
-  /** Waits until there may be more; undefined where there will be no more. */
-  protected abstract wait(signal: AbortSignal | undefined): Promise<void> | undefined;
   /** Lets go of what it holds; called once. */
   protected abstract ended(): void;
+
+  /** Waits until there may be more; undefined where there will be no more. */
+  protected wait(_signal: AbortSignal | undefined): Promise<void> | undefined {
+    return undefined;
+  }
 
   next(): Promise<IteratorResult<StoredEvent<E>, undefined>> {
     try {

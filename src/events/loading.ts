@@ -59,10 +59,6 @@ export class RangeLoad<E extends DomainEvent> extends EventIterator<E> {
     return versions.length > 0;
   }
 
-  protected wait(): undefined {
-    return undefined;
-  }
-
   protected ended(): void {
     this.#left = 0;
   }
@@ -124,10 +120,6 @@ export class AggregateLoad<E extends DomainEvent> extends EventIterator<E> {
     this.#position += versions.length;
     this.#pages.want(versions);
     return versions.length > 0;
-  }
-
-  protected wait(): undefined {
-    return undefined;
   }
 
   protected ended(): void {

@@ -75,7 +75,7 @@ export class Subscription<E extends DomainEvent> extends EventIterator<E> implem
     return true;
   }
 
-  protected wait(signal: AbortSignal | undefined): Promise<void> | undefined {
+  protected override wait(signal: AbortSignal | undefined): Promise<void> | undefined {
     return this.#home.file.store.handle < 0 ? undefined : this.#home.wait(signal);
   }
 

@@ -24,6 +24,15 @@ export interface HeapArrays {
   readonly counter: number;
 }
 
+/** Where a slot stands, as `SlotHeap` and `SlotOrder` say; 0: nowhere. */
+export function placeOf({ words, stride, place }: HeapArrays, slot: number): number {
+  return words[slot * 2 * stride + place] as number;
+}
+
+export function setPlace({ words, stride, place }: HeapArrays, slot: number, value: number): void {
+  words[slot * 2 * stride + place] = value;
+}
+
 export class SlotHeap {
   #arrays: HeapArrays;
 
@@ -48,7 +57,7 @@ export class SlotHeap {
   /** Puts a slot in, or where it belongs after its time or order has changed. */
   put(slot: number): void {
     const { counters, counter } = this.#arrays;
-    const place = this.#placeOf(slot);
+    const place = placeOf(this.#arrays, slot);
     if (place !== 0) {
       this.#down(this.#up(place - 1, slot), slot);
       return;
@@ -61,24 +70,14 @@ export class SlotHeap {
   /** Takes a slot out; nothing happens if it is not in. */
   remove(slot: number): void {
     const { heap, counters, counter } = this.#arrays;
-    const place = this.#placeOf(slot);
+    const place = placeOf(this.#arrays, slot);
     if (place === 0) return;
     const last = (counters[counter] as number) - 1;
     counters[counter] = last;
-    this.#setPlace(slot, 0);
+    setPlace(this.#arrays, slot, 0);
     const moved = heap[last] as number;
     if (moved === slot) return;
     this.#down(this.#up(place - 1, moved), moved);
-  }
-
-  #placeOf(slot: number): number {
-    const { words, stride, place } = this.#arrays;
-    return words[slot * 2 * stride + place] as number;
-  }
-
-  #setPlace(slot: number, value: number): void {
-    const { words, stride, place } = this.#arrays;
-    words[slot * 2 * stride + place] = value;
   }
 
   /** Moves `slot`, thought to be at `position`, towards the root; returns where it ends. */
@@ -93,11 +92,11 @@ export class SlotHeap {
       const otherTime = numbers[other * stride + timeAt] as number;
       if (otherTime < time || (otherTime === time && (numbers[other * stride + orderAt] as number) <= order)) break;
       heap[at] = other;
-      this.#setPlace(other, at + 1);
+      setPlace(this.#arrays, other, at + 1);
       at = parent;
     }
     heap[at] = slot;
-    this.#setPlace(slot, at + 1);
+    setPlace(this.#arrays, slot, at + 1);
     return at;
   }
 
@@ -129,10 +128,10 @@ export class SlotHeap {
       }
       if (time < leastTime || (time === leastTime && order <= (numbers[leastSlot * stride + orderAt] as number))) break;
       heap[at] = leastSlot;
-      this.#setPlace(leastSlot, at + 1);
+      setPlace(this.#arrays, leastSlot, at + 1);
       at = least;
     }
     heap[at] = slot;
-    this.#setPlace(slot, at + 1);
+    setPlace(this.#arrays, slot, at + 1);
   }
 }

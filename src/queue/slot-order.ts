@@ -9,7 +9,7 @@
  * - Nothing goes from the heap to the run but what is put in anew, and each slot at most once the other way: all is O(log n),
  *   amortized, and nothing is allocated.
  */
-import { type HeapArrays, NONE, SlotHeap } from './slot-heap.js';
+import { type HeapArrays, NONE, placeOf, SlotHeap, setPlace } from './slot-heap.js';
 
 /** Marks the place of a slot in the ring; what is left of it is the position, which the ring's length is taken from. */
 const RUN = 0x8000_0000;
@@ -60,7 +60,7 @@ export class SlotOrder {
   /** Puts a slot in, or where it belongs after its time or order has changed. */
   put(slot: number): void {
     const { counters, total } = this.#arrays;
-    const place = this.#placeOf(slot);
+    const place = placeOf(this.#arrays, slot);
     if (place === 0) counters[total] = (counters[total] as number) + 1;
     else if (place >= RUN) this.#leaveRun(slot, place);
     const at = this.#endFor(slot);
@@ -75,7 +75,7 @@ export class SlotOrder {
   /** Takes a slot out; nothing happens if it is not in. */
   remove(slot: number): void {
     const { counters, total } = this.#arrays;
-    const place = this.#placeOf(slot);
+    const place = placeOf(this.#arrays, slot);
     if (place === 0) return;
     counters[total] = (counters[total] as number) - 1;
     if (place >= RUN) this.#leaveRun(slot, place);
@@ -121,7 +121,7 @@ export class SlotOrder {
     for (let moved = at; moved < end; moved++) {
       const slot = run[moved & (run.length - 1)] as number;
       if (slot === NONE) continue;
-      this.#setPlace(slot, 0);
+      setPlace(this.#arrays, slot, 0);
       this.#heap.put(slot);
     }
   }
@@ -130,7 +130,7 @@ export class SlotOrder {
     const { run, counters, runEnd } = this.#arrays;
     const end = counters[runEnd] as number;
     run[end & (run.length - 1)] = slot;
-    this.#setPlace(slot, (RUN | (end & ~RUN)) >>> 0);
+    setPlace(this.#arrays, slot, (RUN | (end & ~RUN)) >>> 0);
     counters[runEnd] = end + 1;
   }
 
@@ -138,7 +138,7 @@ export class SlotOrder {
     const { run, counters, runStart, runEnd } = this.#arrays;
     const mask = run.length - 1;
     run[place & mask] = NONE;
-    this.#setPlace(slot, 0);
+    setPlace(this.#arrays, slot, 0);
     let start = counters[runStart] as number;
     let end = counters[runEnd] as number;
     while (start < end && run[start & mask] === NONE) start++;
@@ -155,16 +155,6 @@ export class SlotOrder {
     const others = numbers[other * stride + time] as number;
     if (mine !== others) return mine < others;
     return (numbers[slot * stride + order] as number) < (numbers[other * stride + order] as number);
-  }
-
-  #placeOf(slot: number): number {
-    const { words, stride, place } = this.#arrays;
-    return words[slot * 2 * stride + place] as number;
-  }
-
-  #setPlace(slot: number, value: number): void {
-    const { words, stride, place } = this.#arrays;
-    words[slot * 2 * stride + place] = value;
   }
 }
 
