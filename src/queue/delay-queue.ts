@@ -27,7 +27,7 @@ import {
 import type { QueueSide } from './queue-side.js';
 import type { QueueStats } from './queue-state.js';
 import { Seat } from './shared/seat.js';
-import { checkItem, checkKey } from './storing.js';
+import { checkItem, checkItems, checkKey } from './storing.js';
 
 const internal = Symbol('internal');
 const KIND = 'DelayQueue 1';
@@ -120,7 +120,7 @@ export class DelayQueue<V = unknown> implements AsyncIterable<Lease<V>> {
    */
   storeAll(items: Iterable<QueueItem<V>>): number {
     const list = [...items];
-    for (const item of list) checkItem(item);
+    checkItems(list);
     return this.#side.storeAll(list);
   }
 

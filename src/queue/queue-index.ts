@@ -76,6 +76,8 @@ export class QueueIndex {
   #timerHeap!: Uint32Array;
   #timerRun!: Uint32Array;
   readonly #looking = new Uint32Array(FETCHED);
+  readonly #wanted = new Uint32Array(FETCHED);
+  readonly #seen = new Uint32Array(FETCHED);
 
   constructor(buffer: ArrayBuffer = emptyIndex(SMALLEST)) {
     this.#buffer = buffer;
@@ -114,18 +116,31 @@ export class QueueIndex {
 
   /**
    * The addresses of the first slots with the first `count` of these hashes, where there is one; how many there are. What it
-   * looks at lies far apart, so it looks at the same thing for all of them before the next: the processor then waits for many
-   * at once. Precondition: count <= FETCHED.
+   * looks at lies far apart, so it goes one step along all chains before the next, and first looks without deciding: the
+   * processor then waits for many at once. Precondition: count <= FETCHED.
    */
   addressesOf(hashes: Uint32Array, count: number, addresses: Float64Array): number {
     const slots = this.#looking;
+    const wanted = this.#wanted;
+    const seen = this.#seen;
     const buckets = this.#buckets;
     const mask = buckets.length - 1;
     for (let i = 0; i < count; i++) slots[i] = buckets[(hashes[i] as number) & mask] as number;
+    wanted.set(hashes.subarray(0, count));
     let found = 0;
-    for (let i = 0; i < count; i++) {
-      const slot = this.#matching(slots[i] as number, hashes[i] as number);
-      if (slot !== NONE) addresses[found++] = this.addressOf(slot);
+    for (let left = count; left > 0; ) {
+      for (let i = 0; i < left; i++) seen[i] = slots[i] === NONE ? 0 : this.#word(slots[i] as number, HASH);
+      const looked = left;
+      left = 0;
+      for (let i = 0; i < looked; i++) {
+        const slot = slots[i] as number;
+        if (slot === NONE) continue;
+        if (seen[i] === wanted[i]) addresses[found++] = this.addressOf(slot);
+        else {
+          slots[left] = this.#word(slot, NEXT);
+          wanted[left++] = wanted[i] as number;
+        }
+      }
     }
     return found;
   }

@@ -83,6 +83,7 @@ export class QueueState {
   /** Bytes of the record that `find` has found, at the slab's position; 0 where it does not fit there. */
   #found = 0;
   /** Addresses of what is being fetched. */
+  readonly #peeked = new StoredRecord();
   readonly #fetched = new Float64Array(FETCHED);
   readonly #taken = new Uint32Array(FETCHED);
 
@@ -118,7 +119,7 @@ export class QueueState {
     const { index } = this;
     const cursor = new EntryCursor(this.#store, EntryKind.PLAIN, true);
     while (cursor.advance()) {
-      const record = new StoredRecord(cursor.take());
+      const record = new StoredRecord().point(cursor.take());
       if (record.touched > now) {
         record.shift(now - record.touched);
         this.#check(this.#store.native.update(this.#store.handle, cursor.address, record.rewritten()));
@@ -159,22 +160,25 @@ export class QueueState {
   read(slot: number): StoredRecord {
     const bytes = readEntry(this.#store, this.index.addressOf(slot));
     if (typeof bytes === 'number') throw this.#store.failure(bytes);
-    return new StoredRecord(bytes);
+    return new StoredRecord().point(bytes);
   }
 
-  /** The record of a slot, in bytes that are its own until anything else is read: they lie at the slab's position. */
+  /**
+   * The record of a slot, until another is peeked at; its bytes lie at the slab's position, and are its own until anything
+   * else is read.
+   */
   peek(slot: number): StoredRecord {
     const { native, handle, slab } = this.#store;
     const size = native.read(handle, this.index.addressOf(slot), slab.position);
     if (size < 0 || slab.position + size > slab.bytes.length) return this.read(slot);
-    return new StoredRecord(slab.bytes, slab.position, slab.position + size);
+    return this.#peeked.point(slab.bytes, slab.position, slab.position + size);
   }
 
   /** The same for the slot that `find` has returned just now. */
   peekFound(slot: number): StoredRecord {
     const { slab } = this.#store;
     if (this.#found === 0) return this.read(slot);
-    return new StoredRecord(slab.bytes, slab.position, slab.position + this.#found);
+    return this.#peeked.point(slab.bytes, slab.position, slab.position + this.#found);
   }
 
   /**

@@ -143,33 +143,38 @@ export class RecordWriter {
   }
 }
 
-/** A record that was read. */
-export class StoredRecord implements RecordHead {
-  readonly bytes: Buffer;
-  state: number;
-  due: number;
-  first: number;
-  stored: number;
-  touched: number;
-  order: number;
-  deadline: number;
-  updates: number;
-  attempts: number;
-  idStored: number;
-  byIteration: boolean;
+const NO_BYTES = Buffer.alloc(0);
 
-  readonly #flags: number;
-  readonly #keyBytes: number;
-  readonly #idBytes: number;
-  readonly #valueBytes: number;
-  readonly #heldStart: number;
+/**
+ * A record that was read. An object can be pointed at one record after the other: making one for each costs more than reading
+ * it. Numbers begin as numbers, so that later ones are stored in place.
+ */
+export class StoredRecord implements RecordHead {
+  bytes: Buffer = NO_BYTES;
+  state = 0;
+  due = 0;
+  first = 0;
+  stored = 0;
+  touched = 0;
+  order = 0;
+  deadline = 0;
+  updates = 0;
+  attempts = 0;
+  idStored = 0;
+  byIteration = false;
+
+  #flags = 0;
+  #keyBytes = 0;
+  #idBytes = 0;
+  #valueBytes = 0;
+  #heldStart = 0;
 
   /** Where in `bytes` the record begins and ends. */
-  readonly #start: number;
-  readonly #end: number;
+  #start = 0;
+  #end = 0;
 
-  /** A record in bytes [start, end). Throws MMCB_CORRUPT where they are none. */
-  constructor(bytes: Buffer, start = 0, end = bytes.length) {
+  /** Makes this the record in bytes [start, end). Throws MMCB_CORRUPT where they are none. */
+  point(bytes: Buffer, start = 0, end = bytes.length): this {
     if (end - start < HEADER) throw notARecord();
     const words = wordsOf(bytes, start);
     const { doubles, integers } = words ?? headWords(bytes, start);
@@ -199,6 +204,7 @@ export class StoredRecord implements RecordHead {
       throw notARecord();
     }
     if (this.hasHeld && this.#heldStart + HELD_HEADER > end) throw notARecord();
+    return this;
   }
 
   /** Bytes of all of it. */

@@ -22,6 +22,8 @@ export class Storing<V> {
   readonly #state: QueueState;
   readonly #values: ItemValues<V>;
   readonly #options: StoringOptions;
+  /** Of the record that is being made: to be written before the next is. */
+  readonly #head: RecordHead = newHead();
   /** Those of the keys that were fetched last. */
   readonly #hashes = new Uint32Array(FETCHED);
 
@@ -39,7 +41,7 @@ export class Storing<V> {
     const slot = state.find(key, hash);
     if (slot === NONE) {
       this.#assertRoom();
-      const head = newHead(now, this.#due(item, now), state.newOrder());
+      const head = this.#fresh(now, this.#due(item, now), state.newOrder());
       state.insert(head, key, hash, uniqueId, this.#values.encode(item.value));
       counters.stored += 1;
       return true;
@@ -52,7 +54,7 @@ export class Storing<V> {
     const current = state.index.stateOf(slot);
     if (current === State.REMEMBERED) {
       this.#assertRoom();
-      const head = newHead(now, this.#due(item, now), state.newOrder());
+      const head = this.#fresh(now, this.#due(item, now), state.newOrder());
       state.replace(slot, head, key, uniqueId, this.#values.encode(item.value));
     } else if (current === State.LEASED || record.hasHeld) {
       record = state.read(slot);
@@ -90,11 +92,17 @@ export class Storing<V> {
   #coalesce(slot: number, record: StoredRecord, item: QueueItem<V | Encoded>, now: number): void {
     const bytes = this.#values.merged(record, item.value);
     const due = this.#laterDue(record, item, now);
-    const head = newHead(now, due, due === record.due ? record.order : this.#state.newOrder());
-    head.first = record.first;
-    head.updates = record.updates + 1;
-    head.attempts = record.attempts;
-    this.#state.replace(slot, head, item.key, item.uniqueId, bytes);
+    if (due !== record.due) record.order = this.#state.newOrder();
+    // In the file it may still be leased: a lease that ends by itself does so in memory only.
+    record.state = State.WAITING;
+    record.deadline = 0;
+    record.byIteration = false;
+    record.due = due;
+    record.stored = now;
+    record.touched = now;
+    record.idStored = now;
+    record.updates += 1;
+    this.#state.replace(slot, record, item.key, item.uniqueId, bytes);
     this.#state.counters.coalesced += 1;
   }
 
@@ -110,11 +118,23 @@ export class Storing<V> {
     };
     const { first, stored, updates, attempts, deadline, due, order, byIteration } = record;
     const head: RecordHead = {
-      ...newHead(now, due, order),
+      ...this.#fresh(now, due, order),
       ...{ state: current, first, stored, updates, attempts, deadline, byIteration },
     };
     this.#state.replace(slot, head, item.key, item.uniqueId, record.value, held);
     if (before !== undefined) this.#state.counters.coalesced += 1;
+  }
+
+  /** The numbers of a record that is stored now, for the first time. What is not set here is never changed. */
+  #fresh(now: number, due: number, order: number): RecordHead {
+    const head = this.#head;
+    head.due = due;
+    head.first = now;
+    head.stored = now;
+    head.touched = now;
+    head.order = order;
+    head.idStored = now;
+    return head;
   }
 
   #due(item: QueueItem<unknown>, now: number): number {
@@ -127,29 +147,43 @@ export class Storing<V> {
   }
 }
 
-/** The numbers of a record that is stored now, for the first time. */
-function newHead(now: number, due: number, order: number): RecordHead {
+function newHead(): RecordHead {
   return {
     state: State.WAITING,
-    due,
-    first: now,
-    stored: now,
-    touched: now,
-    order,
+    due: 0,
+    first: 0,
+    stored: 0,
+    touched: 0,
+    order: 0,
     deadline: 0,
     updates: 0,
     attempts: 0,
-    idStored: now,
+    idStored: 0,
     byIteration: false,
   };
 }
 
-const fields = ['key', 'value', 'uniqueId', 'delay'];
-
 /** What `store` was given; a TypeError or RangeError that names what is wrong with it. */
 export function checkItem(item: QueueItem<unknown>): void {
+  checkHasKey(item);
+  checkFields(item);
+}
+
+/**
+ * What `storeAll` was given; as `checkItem`. The keys first, which lie anywhere in memory: in a loop that does little else the
+ * processor waits for many of them at once.
+ */
+export function checkItems(items: readonly QueueItem<unknown>[]): void {
+  for (const item of items) checkHasKey(item);
+  for (const item of items) checkFields(item);
+}
+
+function checkHasKey(item: QueueItem<unknown>): void {
   if (typeof item !== 'object' || item === null) throw new TypeError(`item must be an object, got ${show(item)}`);
   checkKey(item.key);
+}
+
+function checkFields(item: QueueItem<unknown>): void {
   const { uniqueId, delay } = item;
   if (uniqueId !== undefined) {
     if (typeof uniqueId !== 'string') throw new TypeError(`uniqueId must be a string, got ${show(uniqueId)}`);
@@ -157,7 +191,8 @@ export function checkItem(item: QueueItem<unknown>): void {
   }
   if (delay !== undefined) checkSpan(delay, 'delay');
   for (const name in item) {
-    if (!fields.includes(name)) throw new TypeError(`unknown field '${name}' of item; it takes ${fields.join(', ')}`);
+    if (name === 'key' || name === 'value' || name === 'uniqueId' || name === 'delay') continue;
+    throw new TypeError(`unknown field '${name}' of item; it takes key, value, uniqueId, delay`);
   }
 }
 
