@@ -27,11 +27,11 @@ bool read_elements(napi_env env, napi_value array, size_t from, size_t count, st
 }
 
 // Splits `values` by `sizes` into the data of each operation.
-bool split_values(Bytes values, std::span<const double> sizes, std::vector<BatchOperation>* operations) {
-  for (size_t i = 0; i < operations->size(); i++) {
+bool split_values(Bytes values, std::span<const double> sizes, std::span<BatchOperation> operations) {
+  for (size_t i = 0; i < operations.size(); i++) {
     uint64_t size = 0;
     if (!read_unsigned(sizes[i], &size) || size > values.size()) return false;
-    (*operations)[i].data = values.first(static_cast<size_t>(size));
+    operations[i].data = values.first(static_cast<size_t>(size));
     values = values.subspan(static_cast<size_t>(size));
   }
   return true;
@@ -74,7 +74,7 @@ napi_value set_many(const Call<kCount>& call, Handle* handle, Kind kind, Bytes v
     operations[i].type = BatchOperation::Type::kSet;
     operations[i].key = keys.key(kind, i);
   }
-  const bool is_valid = sizes.size() >= operations.size() && split_values(values, sizes, &operations);
+  const bool is_valid = sizes.size() >= operations.size() && split_values(values, sizes, operations);
   Status status = is_valid ? handle->engine->batch(operations) : Status(Code::kInvalidArgument);
   keys.clear();
   return call.answers(handle, std::move(status), 0);
@@ -294,6 +294,38 @@ napi_value stringSetMany(napi_env env, napi_callback_info info) {
     if (const Code code = keys.append(env, string); code != Code::kOk) return call.fails(handle, code);
   }
   return set_many(call, handle, Kind::kStringKey, values, sizes);
+}
+
+napi_value intInsertRun(napi_env env, napi_callback_info info) {
+  Call<6> call(env, info);
+  Handle* handle = call.handle();
+  if (handle == nullptr) return call.closed();
+  if (handle->read_only) return call.fails(handle, Code::kReadOnly);
+  Bytes values;
+  std::span<double> sizes;
+  uint64_t first = 0;
+  uint64_t count = 0;
+  if (!call.position(2, &first) || !call.bytes(3, &values) || !call.doubles(4, &sizes) || !call.position(5, &count) ||
+      count > sizes.size()) {
+    return call.fails(handle, Code::kInvalidArgument);
+  }
+  KeyBuffer& keys = call.data().keys;
+  keys.clear();
+  if (const Code code = keys.append(env, call[1]); code != Code::kOk) return call.fails(handle, code);
+  for (uint64_t i = 0; i < count; i++) keys.append(static_cast<int64_t>(first + i));
+
+  std::vector<BatchOperation> operations(static_cast<size_t>(count) + 1);
+  operations[0].type = BatchOperation::Type::kRequire;
+  operations[0].key = keys.key(Kind::kStringKey, 0);
+  const std::span<BatchOperation> inserts = std::span(operations).subspan(1);
+  for (size_t i = 0; i < inserts.size(); i++) {
+    inserts[i].type = BatchOperation::Type::kInsert;
+    inserts[i].key = keys.key(Kind::kIntKey, i + 1);
+  }
+  Status status =
+      split_values(values, sizes, inserts) ? handle->engine->batch(operations) : Status(Code::kInvalidArgument);
+  keys.clear();
+  return call.answers(handle, std::move(status), 0);
 }
 
 }  // namespace exported

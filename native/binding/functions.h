@@ -14,7 +14,8 @@
                       X(closeReader) /* keyed.cc */ X(intSet) X(intGet) X(intGetInto) X(intHas) X(intDelete)        \
                           X(intAddress) X(stringSet) X(stringGet) X(stringGetInto) X(stringHas) X(stringDelete)     \
                               X(stringAddress) /* batch.cc */ X(batch) X(keyedBatch) X(intGetMany) X(stringGetMany) \
-                                  X(intSetMany) X(stringSetMany) /* iteration.cc */ X(next) /* ordered.cc */        \
+                                  X(intSetMany) X(stringSetMany)                                                    \
+                                      X(intInsertRun) /* iteration.cc */ X(next) /* ordered.cc */                   \
       X(orderKeys) X(openOrderedSnapshot) X(closeOrderedSnapshot) X(range) X(orderedGet) X(orderedGetInto)          \
           X(clearRange) /* tickets.cc */                                                                            \
       X(drawTicket) X(returnTicket) X(ticketIsValid)

@@ -15,7 +15,8 @@ import type { EventFile } from './event-file.js';
 import { NONE } from './event-index.js';
 import type { Following } from './following.js';
 import type { Payloads } from './payload.js';
-import { aggregateVersionOf, RecordView, stamp, writeRecord } from './record.js';
+import { RecordView } from './record.js';
+import { RecordBatch, type RecordPlace } from './record-batch.js';
 import type { Telling } from './telling.js';
 
 /** What must be true for events to be stored. */
@@ -38,7 +39,10 @@ export interface AppendStats {
 interface Draft {
   readonly event: DomainEvent;
   readonly hash: number;
-  readonly record: Buffer;
+  /** Where its record lies. */
+  readonly place: RecordPlace;
+  /** Its number among the events of its aggregate, once it has one. */
+  aggregateVersion: number;
   /** Its version, once it has one. */
   version: Version;
   /** The same event, earlier in the same call. */
@@ -53,6 +57,8 @@ export class Appending {
   readonly #clock: FullClock;
   readonly #telling: Telling;
   readonly #view = new RecordView();
+  /** Undefined while it is in use: codecs may call the store. */
+  #records: RecordBatch | undefined = new RecordBatch();
 
   constructor(file: EventFile, following: Following, payloads: Payloads, clock: FullClock, telling: Telling) {
     this.#file = file;
@@ -67,24 +73,36 @@ export class Appending {
    * MMCB_EVENT_EXISTS, MMCB_CODEC and what writing can throw.
    */
   append(events: readonly DomainEvent[], conditions: Conditions): Version[] {
-    const drafts = events.map((event): Draft => {
-      const record = writeRecord(event, this.#payloads.encode(event));
-      return { event, hash: hashOf(event.id), record, version: 0, twin: undefined };
-    });
+    const records = this.#records ?? new RecordBatch();
+    this.#records = undefined;
+    try {
+      const drafts = events.map((event): Draft => {
+        const place = records.add(event, this.#payloads.encode(event));
+        return { event, hash: hashOf(event.id), place, aggregateVersion: 0, version: 0, twin: undefined };
+      });
+      this.#store(drafts, records, conditions);
+      return drafts.map(({ version, twin }) => twin?.version ?? version);
+    } finally {
+      records.clear();
+      this.#records = records;
+    }
+  }
+
+  /** Gives all drafts their versions. */
+  #store(drafts: Draft[], records: RecordBatch, conditions: Conditions): void {
     for (;;) {
-      const fresh = this.#decide(drafts, conditions);
+      const fresh = this.#decide(drafts, records, conditions);
       if (fresh === undefined) continue;
-      if (fresh.length === 0 || this.#write(fresh)) break;
+      if (fresh.length === 0 || this.#write(fresh, records)) return;
       this.stats.retries += 1;
       this.#following.catchUp();
     }
-    return drafts.map(({ version, twin }) => twin?.version ?? version);
   }
 
   /** The drafts that are to be stored; undefined: to be decided again. Throws when they cannot be. */
-  #decide(drafts: Draft[], conditions: Conditions): Draft[] | undefined {
+  #decide(drafts: Draft[], records: RecordBatch, conditions: Conditions): Draft[] | undefined {
     try {
-      const fresh = this.#withoutKnown(drafts);
+      const fresh = this.#withoutKnown(drafts, records);
       if (fresh.length > 0) this.#check(fresh, conditions);
       return fresh;
     } catch (error) {
@@ -102,43 +120,45 @@ export class Appending {
   // ---- Known already? ----
 
   /** Those that are new. The others get the versions that they have. */
-  #withoutKnown(drafts: Draft[]): Draft[] {
+  #withoutKnown(drafts: Draft[], records: RecordBatch): Draft[] {
     const fresh: Draft[] = [];
     const inThisCall = drafts.length > 1 ? new Twins(drafts.length) : undefined;
     for (const draft of drafts) {
       draft.version = 0;
       const twin = inThisCall?.ofOrAdd(draft);
       if (twin !== undefined) {
-        if (!this.#isSame(draft, this.#view.readWhole(twin.record))) throw exists(draft.event.id);
+        const { start, end } = twin.place;
+        const view = this.#view.readWhole(records.bytes, start, end);
+        if (!this.#isSame(draft, records, view)) throw exists(draft.event.id);
         draft.twin = twin;
         continue;
       }
-      draft.version = this.#known(draft);
+      draft.version = this.#known(draft, records);
       if (draft.version === 0) fresh.push(draft);
     }
     return fresh;
   }
 
   /** The version of an event that is there with the same content, 0 if it is not. Throws MMCB_EVENT_EXISTS. */
-  #known(draft: Draft): Version {
+  #known(draft: Draft, records: RecordBatch): Version {
     const { id } = draft.event;
     const row = this.#following.find(id, draft.hash, this.#view);
     if (row === NONE) return 0;
     const version = this.#following.index.versionOf(row);
-    if (!this.#isSame(draft, this.#view)) throw exists(id, version);
+    if (!this.#isSame(draft, records, this.#view)) throw exists(id, version);
     this.stats.duplicates += 1;
     this.#telling.tell('duplicate', { id, version });
     return version;
   }
 
   /** Whether a record is of the same event. Of one that was collected only the names are left to compare. */
-  #isSame({ event, record }: Draft, stored: RecordView): boolean {
+  #isSame({ event, place }: Draft, records: RecordBatch, stored: RecordView): boolean {
     if (stored.type !== event.type || stored.aggregateId !== event.aggregateId) return false;
     if (stored.isCollected) return true;
     // By value: the same data need not have the same bytes. Both have gone through the codec.
     const metadata = this.#payloads.metadata(stored);
     const data = this.#payloads.data(stored, event.type, metadata);
-    const given = new RecordView().readWhole(record);
+    const given = new RecordView().readWhole(records.bytes, place.start, place.end);
     const givenMetadata = this.#payloads.metadata(given);
     return (
       isDeepStrictEqual(metadata, givenMetadata) &&
@@ -171,7 +191,7 @@ export class Appending {
   // ---- Storing ----
 
   /** False if another thread was faster. */
-  #write(fresh: Draft[]): boolean {
+  #write(fresh: Draft[], records: RecordBatch): boolean {
     const { index } = this.#following;
     const first = index.latest + 1;
     const now = timeOf(this.#clock);
@@ -179,7 +199,8 @@ export class Appending {
     let count = { events: 0 };
     let aggregateId: string | undefined;
     for (let i = 0; i < fresh.length; i++) {
-      const { event, record } = fresh[i] as Draft;
+      const draft = fresh[i] as Draft;
+      const { event } = draft;
       if (event.aggregateId !== aggregateId) {
         aggregateId = event.aggregateId;
         const known = counts.get(aggregateId);
@@ -188,15 +209,16 @@ export class Appending {
         if (known === undefined) counts.set(aggregateId, count);
       }
       count.events += 1;
-      stamp(record, now, count.events, i < fresh.length - 1);
+      draft.aggregateVersion = count.events;
+      records.stamp(draft.place, now, count.events, i < fresh.length - 1);
     }
-    const records = fresh.map(({ record }) => record);
-    if (!this.#file.append(first, records)) return false;
+    const stored = fresh.length === records.count ? records : records.only(fresh.map(({ place }) => place));
+    if (!this.#file.append(first, stored)) return false;
     for (let i = 0; i < fresh.length; i++) {
       const draft = fresh[i] as Draft;
+      const { aggregateVersion } = draft;
       const { aggregateId, type } = draft.event;
       draft.version = first + i;
-      const aggregateVersion = aggregateVersionOf(draft.record);
       this.#following.stored(draft.version, {
         aggregateId,
         type,

@@ -20,10 +20,11 @@ import { claimKind } from '../buffer/file-kind.js';
 import { KeyedBatch } from '../buffer/keyed-batch.js';
 import { MmcbError } from '../errors.js';
 import type { Store } from '../internal/lifecycle.js';
-import { EntryKind, KeyedChange, NativeCode } from '../internal/native.js';
+import { EntryKind, NativeCode } from '../internal/native.js';
 import { readLarge, SLAB_SIZE } from '../internal/slab.js';
 import { decodeStringKey } from '../map/keys.js';
 import type { Version } from './event.js';
+import type { RecordBatch } from './record-batch.js';
 
 const KIND = 'EventStore 1';
 const HEAD = 'events:head';
@@ -44,7 +45,6 @@ export class EventFile {
   readonly isReadOnly: boolean;
   #era = 0;
   #eraKey = '';
-  readonly #types = new Uint8Array([KeyedChange.REQUIRE, KeyedChange.INSERT]);
 
   constructor(buffer: CompactableBuffer, isReadOnly: boolean) {
     this.buffer = buffer;
@@ -89,18 +89,9 @@ export class EventFile {
    * Stores records as the versions from `first` on, all or none. False if another thread was faster, or began an era: nothing
    * has changed then.
    */
-  append(first: Version, records: readonly Uint8Array[]): boolean {
+  append(first: Version, { bytes, sizes, count }: RecordBatch): boolean {
     const { native, handle } = this.store;
-    const count = records.length;
-    const types = count === 1 ? this.#types : new Uint8Array(count + 1).fill(KeyedChange.INSERT, 1);
-    types[0] = KeyedChange.REQUIRE;
-    const keys: (number | string)[] = [this.#eraKey];
-    const data: (Uint8Array | undefined)[] = [undefined];
-    for (let i = 0; i < count; i++) {
-      keys.push(first + i);
-      data.push(records[i]);
-    }
-    return this.#answer(native.keyedBatch(handle, types, keys, data));
+    return this.#answer(native.intInsertRun(handle, this.#eraKey, first, bytes, sizes, count));
   }
 
   /** Makes changes, and begins a new era, all or none; false as `append`. `latest`: the latest version there is. */

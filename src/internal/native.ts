@@ -297,6 +297,18 @@ export interface NativeBinding {
   /** All or nothing. Value i is the next sizes[i] bytes of `values`. 0 or -code. */
   intSetMany(handle: number, keys: Float64Array, values: Uint8Array, sizes: Float64Array): number;
   stringSetMany(handle: number, keys: readonly string[], values: Uint8Array, sizes: Float64Array): number;
+  /**
+   * Inserts the keys `first`, `first` + 1 ..., `count` of them, with values packed in the same way, if the STRING entry
+   * `required` is there. All or nothing: 0, -NOT_FOUND where that is not there, -EXISTS where one of them is, or -code.
+   */
+  intInsertRun(
+    handle: number,
+    required: string,
+    first: number,
+    values: Uint8Array,
+    sizes: Float64Array,
+    count: number,
+  ): number;
   /** Removes all live entries of a kind, all or nothing; the number removed or -code. */
   clear(handle: number, kind: EntryKind): number;
 

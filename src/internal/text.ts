@@ -3,19 +3,6 @@
  * included, comes back as it was.
  */
 
-/** A string with its stored form: whether it is UTF-16, and its length in bytes. */
-export interface Text {
-  readonly text: string;
-  readonly utf16: boolean;
-  readonly bytes: number;
-}
-
-export function textOf(value: string): Text {
-  const utf16 = !isLatin1(value);
-  const bytes = utf16 ? value.length * 2 : value.length;
-  return { text: value, utf16, bytes };
-}
-
 export function isLatin1(value: string): boolean {
   for (let i = 0; i < value.length; i++) if (value.charCodeAt(i) > 0xff) return false;
   return true;
@@ -27,6 +14,22 @@ export function putText(target: Buffer, text: string, utf16: boolean, at: number
   if (text.length > 40) return at + target.write(text, at, 'latin1');
   for (let i = 0; i < text.length; i++) target[at + i] = text.charCodeAt(i);
   return at + text.length;
+}
+
+/**
+ * Writes a string at `at`, as Latin-1 where that can hold it, else as UTF-16; where it ends, which tells which one it was.
+ * Precondition: there is room for it as UTF-16.
+ */
+export function putEither(target: Buffer, text: string, at: number): number {
+  const { length } = text;
+  if (length > 40) return putText(target, text, !isLatin1(text), at);
+  let units = 0;
+  for (let i = 0; i < length; i++) {
+    const unit = text.charCodeAt(i);
+    units |= unit;
+    target[at + i] = unit;
+  }
+  return units > 0xff ? putText(target, text, true, at) : at + length;
 }
 
 export function readText(bytes: Buffer, start: number, size: number, utf16: boolean): string {

@@ -7,6 +7,24 @@ import { tempFile } from '../../support/temp.js';
 
 const small = { initialSize: 65_536, segmentSize: 65_536 };
 
+describe('names', () => {
+  it('of any length and any characters come back as they were', async () => {
+    const store = await EventStore.open(':memory:', small);
+    const lengths = [1, 7, 40, 41, 200];
+    const names = ['a', '\u00ff', '\u0100', '\ud800', 'x\u0000'].flatMap((unit) =>
+      lengths.map((length) => unit.repeat(length)),
+    );
+    const events = names.map((name, i) => ({
+      ...{ id: name, type: names[(i + 1) % names.length] as string },
+      ...{ aggregateId: names[(i + 7) % names.length] as string, data: i },
+    }));
+    await store.storeBatch(events);
+    expect((await collect(store.load())).map(({ event }) => event)).toEqual(events);
+    for (const event of events) expect((await store.get(event.id)).event).toEqual(event);
+    await store.close();
+  });
+});
+
 describe('the codec', () => {
   it('is MessagePack, with its types, unless another one is given', async () => {
     const store = await EventStore.open(':memory:', small);
@@ -36,6 +54,37 @@ describe('the codec', () => {
       ['one', 'two'],
       ['three', 'four'],
     ]);
+    await store.close();
+  });
+
+  it('may store other events', async () => {
+    const codec = {
+      encode: (value: unknown) => {
+        if (value === 'noisy')
+          stored.push(store.store({ ...anEvent('log'), id: `log${stored.length}`, data: 'heard' }));
+        return Buffer.from(String(value));
+      },
+      decode: (bytes: Uint8Array) => Buffer.from(bytes).toString(),
+    };
+    const stored: Promise<unknown>[] = [];
+    const store = await EventStore.open(':memory:', { ...small, codec });
+    await store.storeBatch(['quiet', 'noisy', 'quiet', 'noisy'].map((data) => ({ ...anEvent('a'), data })));
+    await Promise.all(stored);
+    const found = (await collect(store.load())).map(({ event: { id, data } }) => (id.startsWith('log') ? id : data));
+    expect(found).toEqual(['log0', 'log1', 'quiet', 'noisy', 'quiet', 'noisy']);
+    await store.close();
+  });
+
+  it('may make much of little', async () => {
+    const store = await EventStore.open(':memory:', { codec: utf8() as never });
+    const sizes = [10, 3_000_000, 0, 70_000, 5_000_000, 1];
+    for (const first of [0, 3]) {
+      await store.storeBatch(
+        sizes.slice(first, first + 3).map((size, i) => ({ ...anEvent('a'), data: String(first + i).repeat(size) })),
+      );
+    }
+    const found = (await collect(store.load())).map(({ event: { data } }) => data);
+    expect(found).toEqual(sizes.map((size, i) => String(i).repeat(size)));
     await store.close();
   });
 
