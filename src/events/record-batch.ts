@@ -1,7 +1,7 @@
 /** RecordBatch: makes the records of events that are stored together. */
 import { constants } from 'node:buffer';
 import { describe, MmcbError } from '../errors.js';
-import { putEither } from '../internal/text.js';
+import { putText } from '../internal/text.js';
 import type { DomainEvent } from './event.js';
 import { Flag, HEADER, numbersOf, type Payload, VERSION } from './record.js';
 
@@ -22,18 +22,20 @@ export interface RecordPlace {
  */
 export class RecordBatch {
   bytes: Buffer = Buffer.allocUnsafeSlow(SMALLEST);
-  /** Bytes of each record, as many as there are. */
-  sizes = new Float64Array(16);
-  #numbers = numbersOf(this.bytes);
   /** How many there are. */
   count = 0;
+  /** Bytes of each of them. */
+  sizes = new Float64Array(16);
+  #numbers = numbersOf(this.bytes);
   #end = 0;
 
   /** Takes all out again. */
   clear(): void {
     this.count = 0;
     this.#end = 0;
-    if (this.bytes.length > LARGEST_KEPT) this.#use(Buffer.allocUnsafeSlow(SMALLEST));
+    if (this.bytes.length <= LARGEST_KEPT) return;
+    this.#use(Buffer.allocUnsafeSlow(SMALLEST));
+    this.sizes = new Float64Array(16);
   }
 
   /** Adds the record of an event. Throws MMCB_TOO_LARGE. */
@@ -47,9 +49,9 @@ export class RecordBatch {
     this.#reserve(most);
     const { bytes } = this;
     const typeStart = start + HEADER;
-    const aggregateStart = putEither(bytes, type, typeStart);
-    const idStart = putEither(bytes, aggregateId, aggregateStart);
-    const dataStart = putEither(bytes, id, idStart);
+    const aggregateStart = putText(bytes, type, typeStart);
+    const idStart = putText(bytes, aggregateId, aggregateStart);
+    const dataStart = putText(bytes, id, idStart);
     const metadataStart = dataStart + data.length;
     const end = metadataStart + metadataBytes;
     bytes.set(data, dataStart);

@@ -8,28 +8,23 @@ export function isLatin1(value: string): boolean {
   return true;
 }
 
-/** Writes a string at `at`; where it ends. */
-export function putText(target: Buffer, text: string, utf16: boolean, at: number): number {
-  if (utf16) return at + target.write(text, at, 'utf16le');
-  if (text.length > 40) return at + target.write(text, at, 'latin1');
-  for (let i = 0; i < text.length; i++) target[at + i] = text.charCodeAt(i);
-  return at + text.length;
-}
+/** Up to this length a loop is faster than a call of native code. */
+const SHORT = 40;
 
 /**
  * Writes a string at `at`, as Latin-1 where that can hold it, else as UTF-16; where it ends, which tells which one it was.
  * Precondition: there is room for it as UTF-16.
  */
-export function putEither(target: Buffer, text: string, at: number): number {
+export function putText(target: Buffer, text: string, at: number): number {
   const { length } = text;
-  if (length > 40) return putText(target, text, !isLatin1(text), at);
+  if (length > SHORT) return at + target.write(text, at, isLatin1(text) ? 'latin1' : 'utf16le');
   let units = 0;
   for (let i = 0; i < length; i++) {
     const unit = text.charCodeAt(i);
     units |= unit;
     target[at + i] = unit;
   }
-  return units > 0xff ? putText(target, text, true, at) : at + length;
+  return units > 0xff ? at + target.write(text, at, 'utf16le') : at + length;
 }
 
 export function readText(bytes: Buffer, start: number, size: number, utf16: boolean): string {

@@ -107,18 +107,18 @@ export class RecordWriter {
 
   /** The bytes of a record. `id` and `held` may be undefined. */
   write(head: RecordHead, key: string, id: string | undefined, value: Uint8Array, held?: Held): Buffer {
-    const isWideKey = !isLatin1(key);
-    const isWideId = id !== undefined && !isLatin1(id);
-    const keyBytes = isWideKey ? key.length * 2 : key.length;
-    const idBytes = id === undefined ? 0 : isWideId ? id.length * 2 : id.length;
     const heldBytes = held === undefined ? 0 : HELD_HEADER + held.value.length;
-    const size = HEADER + keyBytes + idBytes + value.length + heldBytes;
-    if (this.#staging.reserve(size)) this.#words = new Words(this.#staging.bytes);
+    const most = HEADER + 2 * (key.length + (id?.length ?? 0)) + value.length + heldBytes;
+    if (this.#staging.reserve(most)) this.#words = new Words(this.#staging.bytes);
     const target = this.#staging.bytes;
+    const idStart = putText(target, key, HEADER);
+    const keyBytes = idStart - HEADER;
+    let at = id === undefined ? idStart : putText(target, id, idStart);
+    const idBytes = at - idStart;
     writeHead(this.#words, 0, head);
     const flags =
-      (isWideKey ? Flag.KEY_UTF16 : 0) |
-      (isWideId ? Flag.ID_UTF16 : 0) |
+      (keyBytes === key.length ? 0 : Flag.KEY_UTF16) |
+      (id === undefined || idBytes === id.length ? 0 : Flag.ID_UTF16) |
       (id === undefined ? 0 : Flag.ID) |
       (held === undefined ? 0 : Flag.HELD) |
       (head.byIteration ? Flag.ITERATION : 0);
@@ -127,8 +127,6 @@ export class RecordWriter {
     integers[1] = keyBytes;
     integers[18] = value.length;
     integers[19] = idBytes;
-    let at = putText(target, key, isWideKey, HEADER);
-    if (id !== undefined) at = putText(target, id, isWideId, at);
     target.set(value, at);
     at += value.length;
     if (held !== undefined) {
@@ -138,8 +136,9 @@ export class RecordWriter {
       target.writeUInt32LE(held.updates, at + 24);
       target.writeUInt32LE(held.value.length, at + 28);
       target.set(held.value, at + HELD_HEADER);
+      at += heldBytes;
     }
-    return this.#staging.view(size);
+    return this.#staging.view(at);
   }
 }
 
