@@ -20,9 +20,6 @@ constexpr uint64_t kCompactionStep = 1 << 20;
 constexpr int kGatherShare = 8;
 constexpr auto kLongestGathering = std::chrono::milliseconds(1);
 constexpr size_t kNever = ~size_t{0};
-// Policy 'space' moves a file of more segments than this together when more than this share of it serves nobody.
-constexpr uint64_t kSmallFile = 8;
-constexpr double kShrinkShare = 2.0 / 3;
 // Milliseconds that compaction waits for a reader that lost its processor in the middle of a call.
 constexpr int kReaderWaits = 100;
 constexpr auto kTrimInterval = std::chrono::milliseconds(500);
@@ -317,23 +314,7 @@ void SharedStore::maintenance_loop() {
 
 void SharedStore::check_policy() {
   if (!engine_->refusal().ok()) return;
-  const Options& options = engine_->options();
-  const Stats stats = engine_->stats();
-  if (options.compaction == CompactionPolicy::kTime) {
-    if (stats.garbage_bytes != 0) run_policy(Compactor::Goal::kGarbage);
-    return;
-  }
-  const auto file = static_cast<double>(stats.file_size);
-  const auto garbage = static_cast<double>(stats.garbage_bytes);
-  const auto free = static_cast<double>(stats.free_bytes);
-  if (garbage >= options.deletion_threshold * (file - free) && free < options.required_free_space * file) {
-    run_policy(Compactor::Goal::kGarbage);
-  } else if (stats.segments > kSmallFile && garbage + free > kShrinkShare * file && stats.removes != shrunk_at_) {
-    // Most of the file serves nobody: move what lives to its front and cut the rest off. Once per state of the file, in
-    // case something (a snapshot, a long run) stands in the way.
-    shrunk_at_ = stats.removes;
-    run_policy(Compactor::Goal::kAll);
-  }
+  if (const auto goal = trigger_.ask(engine_->options(), engine_->stats())) run_policy(*goal);
 }
 
 void SharedStore::run_policy(Compactor::Goal goal) {

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <vector>
 
+#include "core/compaction_trigger.h"
 #include "core/compactor.h"
 #include "core/engine.h"
 #include "core/options.h"
@@ -90,7 +91,7 @@ class SharedStore final : public SpaceListener {
   bool wants_space_ = false;
   bool told_of_deletion_ = false;  // sync thread only
   bool unconfirmed_ = false;       // the last sync point is; sync thread only
-  uint64_t shrunk_at_ = ~0ull;     // removals counted when the file was last moved together; maintenance thread only
+  CompactionTrigger trigger_;      // maintenance thread only
   std::unique_ptr<Thread> sync_thread_;
   std::unique_ptr<Thread> maintenance_thread_;
 
