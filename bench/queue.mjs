@@ -1,7 +1,8 @@
 /**
  * node bench/queue.mjs [keys] [engine ...]: what waiting keys cost, 100 B values: stored, 100 at a time or singly, stored again
  * in random order, retrieved 100 at a time; then what pushes cost. Engines: mmcb, redis (a redis-server of its own, with a log that is synced
- * every second, as mmcb's file is), bullmq (a tenth of the keys), array. Without names: all that are there.
+ * every second, as mmcb's file is with 'interval', and with one that is left to the system, as with 'process'), bullmq (a tenth of the
+ * keys), array. Without names: all that are there.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -57,12 +58,21 @@ try {
       }
     }
   }
-  const server = wanted('redis') || wanted('bullmq') ? await startRedis(folder) : undefined;
-  if (server !== undefined) {
-    if (wanted('redis')) await run('Redis, ZSET and HASH, pipelined by 100', count, await redisQueue(server.socket));
-    if (wanted('bullmq')) await run('BullMQ, addBulk by 100', count / 10, await bullmqQueue(server.socket));
+  for (const sync of ['everysec', 'no']) {
+    const jobs = { redis: wanted('redis'), bullmq: wanted('bullmq') && sync === 'everysec' };
+    if (!jobs.redis && !jobs.bullmq) continue;
+    const home = mkdtempSync(join(folder, 'redis-'));
+    const server = await startRedis(home, sync);
+    if (server === undefined) {
+      if (names.length > 0) console.log('redis-server, or a client for it, is not there');
+      break;
+    }
+    const name = `Redis, ZSET and HASH, pipelined by 100, appendfsync ${sync}`;
+    if (jobs.redis) await run(name, count, await redisQueue(server.socket));
+    if (jobs.bullmq) await run('BullMQ, addBulk by 100', count / 10, await bullmqQueue(server.socket));
     await server.stop();
-  } else if (names.length > 0) console.log('redis-server, or a client for it, is not there');
+    rmSync(home, { recursive: true });
+  }
 } finally {
   rmSync(folder, { recursive: true });
 }
