@@ -1,5 +1,7 @@
 #include "core/compaction_trigger.h"
 
+#include <utility>
+
 namespace mmcb {
 namespace {
 
@@ -9,6 +11,11 @@ constexpr double kShrinkShare = 2.0 / 3;
 // A file is being emptied when between two looks at it more went than came, by more than this share of what is left.
 constexpr uint64_t kEmptyingShare = 16;
 
+// Of an empty file there is nothing to move, and nothing to wait for.
+bool is_being_emptied(uint64_t added, uint64_t removed, uint64_t left) {
+  return left != 0 && removed > added && removed - added > left / kEmptyingShare;
+}
+
 }  // namespace
 
 std::optional<Compactor::Goal> CompactionTrigger::ask(const Options& options, const Stats& now) {
@@ -16,8 +23,10 @@ std::optional<Compactor::Goal> CompactionTrigger::ask(const Options& options, co
   if (options.compaction == CompactionPolicy::kTime) {
     return now.garbage_bytes != 0 ? std::optional(Compactor::Goal::kGarbage) : std::nullopt;
   }
+  const uint64_t added = now.adds - std::exchange(adds_, now.adds);
+  const uint64_t removed = now.removes - std::exchange(removes_, now.removes);
   // What would be moved now is gone soon, and its segments come free by themselves: once that is over, there is time.
-  if (is_being_emptied(now)) return std::nullopt;
+  if (is_being_emptied(added, removed, now.count)) return std::nullopt;
   const auto file = static_cast<double>(now.file_size);
   const auto garbage = static_cast<double>(now.garbage_bytes);
   const auto free = static_cast<double>(now.free_bytes);
@@ -31,15 +40,6 @@ std::optional<Compactor::Goal> CompactionTrigger::ask(const Options& options, co
     return Compactor::Goal::kAll;
   }
   return std::nullopt;
-}
-
-bool CompactionTrigger::is_being_emptied(const Stats& now) {
-  const uint64_t added = now.adds - adds_;
-  const uint64_t removed = now.removes - removes_;
-  adds_ = now.adds;
-  removes_ = now.removes;
-  // Of an empty file there is nothing to move.
-  return now.count != 0 && removed > added && removed - added > now.count / kEmptyingShare;
 }
 
 }  // namespace mmcb

@@ -18,9 +18,8 @@ class CompactionTrigger {
   std::optional<Compactor::Goal> ask(const Options& options, const Stats& now);
 
  private:
-  bool is_being_emptied(const Stats& now);
-
-  uint64_t adds_ = 0;  // counted when it was last asked; likewise
+  // Counted when it was last asked.
+  uint64_t adds_ = 0;
   uint64_t removes_ = 0;
   uint64_t shrunk_at_ = ~0ull;  // removals counted when the file was last moved together
 };

@@ -6,7 +6,7 @@ import { StoreAllError } from './errors.js';
 import type { Encoded, ItemValues } from './item-values.js';
 import { checkSpan, type QueueItem } from './options.js';
 import { FETCHED, NONE, State } from './queue-index.js';
-import type { QueueState } from './queue-state.js';
+import { headOf, type QueueState } from './queue-state.js';
 import { checkText, type Held, type RecordHead, type StoredRecord } from './record.js';
 
 /** The options that storing depends on; times in milliseconds. */
@@ -116,11 +116,7 @@ export class Storing<V> {
       updates: before === undefined ? 0 : before.updates + 1,
       value: before === undefined ? this.#values.encode(item.value) : this.#values.merged(before, item.value),
     };
-    const { first, stored, updates, attempts, deadline, due, order, byIteration } = record;
-    const head: RecordHead = {
-      ...this.#fresh(now, due, order),
-      ...{ state: current, first, stored, updates, attempts, deadline, byIteration },
-    };
+    const head: RecordHead = { ...headOf(record), state: current, touched: now, idStored: now };
     this.#state.replace(slot, head, item.key, item.uniqueId, record.value, held);
     if (before !== undefined) this.#state.counters.coalesced += 1;
   }
