@@ -112,9 +112,10 @@ Code read_keyed_operation(napi_env env, uint8_t type, napi_value key, napi_value
     *kind = Kind::kStringKey;
     if (const Code code = keys->append(env, key); code != Code::kOk) return code;
   }
-  if (operation->type != Type::kSet && operation->type != Type::kInsert) return Code::kOk;
+  if (operation->type == Type::kDelete || operation->type == Type::kDiscard) return Code::kOk;
   MutableBytes bytes;
-  if (!read_bytes(env, data, &bytes)) return Code::kInvalidArgument;
+  const bool has_data = read_bytes(env, data, &bytes);
+  if (!has_data && operation->type != Type::kRequire) return Code::kInvalidArgument;
   operation->data = bytes;
   return Code::kOk;
 }
@@ -297,16 +298,17 @@ napi_value stringSetMany(napi_env env, napi_callback_info info) {
 }
 
 napi_value intInsertRun(napi_env env, napi_callback_info info) {
-  Call<6> call(env, info);
+  Call<7> call(env, info);
   Handle* handle = call.handle();
   if (handle == nullptr) return call.closed();
   if (handle->read_only) return call.fails(handle, Code::kReadOnly);
+  Bytes required;
   Bytes values;
   std::span<double> sizes;
   uint64_t first = 0;
   uint64_t count = 0;
-  if (!call.position(2, &first) || !call.bytes(3, &values) || !call.doubles(4, &sizes) || !call.position(5, &count) ||
-      count > sizes.size()) {
+  if (!call.bytes(2, &required) || !call.position(3, &first) || !call.bytes(4, &values) || !call.doubles(5, &sizes) ||
+      !call.position(6, &count) || count > sizes.size()) {
     return call.fails(handle, Code::kInvalidArgument);
   }
   KeyBuffer& keys = call.data().keys;
@@ -317,6 +319,7 @@ napi_value intInsertRun(napi_env env, napi_callback_info info) {
   std::vector<BatchOperation> operations(static_cast<size_t>(count) + 1);
   operations[0].type = BatchOperation::Type::kRequire;
   operations[0].key = keys.key(Kind::kStringKey, 0);
+  operations[0].data = required;
   const std::span<BatchOperation> inserts = std::span(operations).subspan(1);
   for (size_t i = 0; i < inserts.size(); i++) {
     inserts[i].type = BatchOperation::Type::kInsert;

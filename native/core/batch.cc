@@ -116,7 +116,7 @@ Status Batch::prepare(BatchOperation& operation, uint64_t word) {
   using Type = BatchOperation::Type;
   const bool keyed = is_keyed(operation);
   const Key key = keyed ? operation.key : Key{};
-  if (operation.type == Type::kRequire) return require(key, word);
+  if (operation.type == Type::kRequire) return require(key, word, operation.data);
   const bool writes =
       operation.type != Type::kRemove && operation.type != Type::kDelete && operation.type != Type::kDiscard;
   if (writes) MMCB_TRY(engine_.check_sizes(key, operation.data));
@@ -177,13 +177,23 @@ Status Batch::prepare(BatchOperation& operation, uint64_t word) {
   return write_version(fresh, operation.data);
 }
 
-Status Batch::require(const Key& key, uint64_t word) {
-  if (pending(key, word) != nullptr) return Status();
+Status Batch::require(const Key& key, uint64_t word, Bytes data) {
   Engine::Found found;
-  MMCB_TRY(engine_.locate(key, word, &found));
-  const Change* change = pending(found.address);
-  if (change == nullptr || !change->ends) return Status();
-  return Status(Code::kNotFound, "the batch itself has removed what it requires");
+  const Change* change = pending(key, word);
+  if (change == nullptr) {
+    MMCB_TRY(engine_.locate(key, word, &found));
+    change = pending(found.address);
+  }
+  if (change != nullptr) {
+    if (change->ends) return Status(Code::kNotFound, "the batch itself has removed what it requires");
+    found.offset = change->place.offset;
+    found.header = change->header;
+  }
+  if (data.empty()) return Status();
+  const Bytes present{engine_.volume_.at(found.offset) + EntryHeader::kSize + found.header.key_size,
+                      found.header.data_size};
+  if (std::ranges::equal(present, data)) return Status();
+  return Status(Code::kNotFound, "the entry that the batch requires has other data");
 }
 
 void Batch::prepare_removal(const Engine::Found& found) {

@@ -58,7 +58,7 @@ class Batch {
 
   void look_ahead(std::span<BatchOperation> group, uint64_t* words) const;
   Status prepare(BatchOperation& operation, uint64_t word);
-  Status require(const Key& key, uint64_t word);
+  Status require(const Key& key, uint64_t word, Bytes data);
   Status write_version(Change& change, Bytes data);
   Change* pending(Address address);
   // Only what did not exist before: the others are found by their address.

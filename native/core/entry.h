@@ -22,13 +22,13 @@ struct EntryInfo {
 
 struct BatchOperation {
   // kInsert is a kSet that fails with kExists where there is an entry: who shares a store decides by it who was first.
-  // kRequire changes nothing, and fails with kNotFound where there is none: what was decided may rely on it. kDiscard is a
-  // kDelete that does nothing where there is none.
+  // kRequire changes nothing, and fails with kNotFound where there is none, or, given data, where it has other data: what was
+  // decided may rely on it. kDiscard is a kDelete that does nothing where there is none.
   enum class Type : uint8_t { kAdd, kUpdate, kRemove, kSet, kDelete, kInsert, kRequire, kDiscard };
   Type type = Type::kAdd;
   Address address;  // of kUpdate and kRemove; receives that of kAdd, kSet and kInsert
   Key key;          // of all the others
-  Bytes data;       // of kAdd, kUpdate, kSet and kInsert
+  Bytes data;       // of kAdd, kUpdate, kSet and kInsert; of kRequire if not empty
 };
 
 // Which entries an iteration wants.

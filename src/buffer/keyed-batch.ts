@@ -30,9 +30,12 @@ export class KeyedBatch {
     return this.#push(KeyedChange.DISCARD, key, undefined);
   }
 
-  /** Changes nothing, but asks that a key be there. Throws MMCB_NOT_FOUND in `commit` where it is not. */
-  require(key: number | string): this {
-    return this.#push(KeyedChange.REQUIRE, key, undefined);
+  /**
+   * Changes nothing, but asks that a key be there, with these data if any are given. Throws MMCB_NOT_FOUND in `commit` where
+   * that is not so.
+   */
+  require(key: number | string, data?: Uint8Array): this {
+    return this.#push(KeyedChange.REQUIRE, key, data);
   }
 
   /**
@@ -45,7 +48,7 @@ export class KeyedBatch {
     return result === 0;
   }
 
-  /** The same; false as well where a key to delete or to require is missing: what was decided on is no longer so. */
+  /** The same; false as well where a key to delete or to require is missing, or has other data: what was decided on is no longer so. */
   commitIfCurrent(store: Store): boolean {
     const result = this.#commit(store);
     if (result < 0 && result !== -NativeCode.EXISTS && result !== -NativeCode.NOT_FOUND) throw store.failure(result);

@@ -5,24 +5,27 @@
  * A claim names a ticket (native.ts): it holds until the ticket is returned or its thread ends, however it ends. No other
  * process has the file open, so that a ticket of another process is one of the past.
  *
- * Of several threads that find a claim that holds no more, one gets the file: its ticket has a key of its own, which stands
- * beside the claim and which to delete only one can, in the batch that puts the next claim there.
+ * Of several threads that find a claim that holds no more, one gets the file: who puts the next claim there requires that the
+ * one it has found still stands there, in one batch.
  */
 import { statSync } from 'node:fs';
 import { describe, MmcbError } from '../errors.js';
-import { KeyedChange, NativeCode } from '../internal/native.js';
+import { NativeCode } from '../internal/native.js';
 import { type CompactableBuffer, storeOf } from './compactable-buffer.js';
 import { readEntry } from './entry-cursor.js';
 import { KeyedBatch } from './keyed-batch.js';
 
 const KEY = 'mmcb:thread';
-const NOTHING = new Uint8Array();
-const keyOf = (ticket: number): string => `${KEY}:${ticket}`;
 
 interface Claim {
   /** The file itself: a copy of it is another one. */
   file: string;
   ticket: number;
+}
+
+/** One that was found, and its bytes. */
+interface Found extends Claim {
+  bytes: Uint8Array;
 }
 
 /** What a file is told apart by, whatever its name: device and number. */
@@ -34,26 +37,20 @@ export function identityOf(path: string): string {
 /** Claims the file for the holder of `ticket`. Returns the ticket of the one who has it, if that is another; else undefined. */
 export function claim(buffer: CompactableBuffer, ticket: number): number | undefined {
   const store = storeOf(buffer);
-  const { native, handle } = store;
   const file = identityOf(buffer.path);
   const mine = Buffer.from(JSON.stringify({ file, ticket } satisfies Claim));
-  for (let before: Claim | undefined; ; ) {
+  for (;;) {
     const found = read(buffer);
-    if (found !== undefined && found.file === file && native.ticketIsValid(found.ticket)) return found.ticket;
-    if (found !== undefined && before?.ticket === found.ticket && !native.stringHas(handle, keyOf(found.ticket))) {
-      // A file that was salvaged has lost it. Where another thread is ahead of us, this does nothing but leave a key behind.
-      new KeyedBatch().insert(keyOf(found.ticket), NOTHING).commit(store);
-    }
+    if (found !== undefined && found.file === file && store.native.ticketIsValid(found.ticket)) return found.ticket;
     const batch = new KeyedBatch();
     if (found === undefined) batch.insert(KEY, mine);
-    else batch.delete(keyOf(found.ticket)).set(KEY, mine);
-    if (batch.insert(keyOf(ticket), NOTHING).commitIfCurrent(store)) return undefined;
-    before = found; // somebody was faster
+    else batch.require(KEY, found.bytes).set(KEY, mine);
+    if (batch.commitIfCurrent(store)) return undefined; // else somebody was faster
   }
 }
 
 /** The claim in a file; one that cannot be read is nobody's. */
-function read(buffer: CompactableBuffer): Claim | undefined {
+function read(buffer: CompactableBuffer): Found | undefined {
   const store = storeOf(buffer);
   const address = store.native.stringAddress(store.handle, KEY);
   if (address === -NativeCode.NOT_FOUND) return undefined;
@@ -63,9 +60,9 @@ function read(buffer: CompactableBuffer): Claim | undefined {
   if (typeof bytes === 'number') throw store.failure(bytes);
   try {
     const { file, ticket } = JSON.parse(bytes.toString()) as Partial<Claim>;
-    return { file: String(file), ticket: Number(ticket) };
+    return { file: String(file), ticket: Number(ticket), bytes };
   } catch {
-    return { file: '', ticket: 0 };
+    return { file: '', ticket: 0, bytes };
   }
 }
 
@@ -90,10 +87,13 @@ export function lockedByThread(path: string): MmcbError {
 /** Takes the claim away. */
 export function unclaim(buffer: CompactableBuffer, ticket: number): void {
   if (buffer.path === ':memory:') return;
-  const { native, handle } = storeOf(buffer);
-  const types = Uint8Array.of(KeyedChange.DELETE, KeyedChange.DELETE);
-  // A file that cannot be written keeps it, for as long as the ticket is valid.
-  native.keyedBatch(handle, types, [keyOf(ticket), KEY], [undefined, undefined]);
+  try {
+    const found = read(buffer);
+    if (found?.ticket !== ticket) return;
+    new KeyedBatch().require(KEY, found.bytes).delete(KEY).commitIfCurrent(storeOf(buffer));
+  } catch {
+    // A file that cannot be written keeps it, for as long as the ticket is valid.
+  }
 }
 
 /** Takes the claim away, and returns the ticket. */

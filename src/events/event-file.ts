@@ -4,15 +4,15 @@
  *     key                      value
  *     a version (int)          the record of that event
  *     'events:head'            era and latest version, each as binary64
- *     'events:era:' + era      nothing
  *     'snapshot:' + aggregate  see snapshots.ts
  *     'checkpoint:' + name     a version, as binary64
  *
  * Several threads write to a file. What they decide on may change before they have written it, so every write says what it
  * relies on, and fails if that is no longer so:
  * - an append *inserts* the versions after the last one that it knows: it fails if somebody else has appended;
- * - it also *requires* the era that it knows. Whoever removes events, or saves a snapshot, ends the era and begins the next,
- *   in the same batch: it fails if that has happened. (A version that was removed could otherwise be given out again.)
+ * - it also *requires* the head that it knows. Whoever removes events, or saves a snapshot, ends the era and begins the next
+ *   with another head, in the same batch: it fails if that has happened. (A version that was removed could otherwise be given
+ *   out again.) No two eras have the same head, and no other write changes it.
  */
 import { type CompactableBuffer, storeOf } from '../buffer/compactable-buffer.js';
 import { EntryCursor } from '../buffer/entry-cursor.js';
@@ -24,14 +24,14 @@ import { EntryKind, NativeCode } from '../internal/native.js';
 import { readLarge, SLAB_SIZE } from '../internal/slab.js';
 import { decodeStringKey } from '../map/keys.js';
 import type { Version } from './event.js';
+import { notARecord } from './record.js';
 import type { RecordBatch } from './record-batch.js';
 
 const KIND = 'EventStore 1';
 const HEAD = 'events:head';
-const ERA = 'events:era:';
 const SNAPSHOT = 'snapshot:';
 const CHECKPOINT = 'checkpoint:';
-const NOTHING = Buffer.alloc(0);
+const HEAD_BYTES = 16;
 
 /** One change of a batch. Without bytes it removes. */
 export interface Change {
@@ -43,8 +43,8 @@ export class EventFile {
   readonly buffer: CompactableBuffer;
   readonly store: Store;
   readonly isReadOnly: boolean;
-  #era = 0;
-  #eraKey = '';
+  /** The head as it was read last, or written. */
+  #head: Buffer = head(0, 0);
 
   constructor(buffer: CompactableBuffer, isReadOnly: boolean) {
     this.buffer = buffer;
@@ -55,31 +55,34 @@ export class EventFile {
   /** Marks a new file as one of events, or checks that it is one. The latest version that the head knows of. */
   claim(): Version {
     claimKind(this.buffer, KIND);
-    for (let era = 0; ; ) {
-      const latest = this.readHead();
-      if (this.isReadOnly || this.isCurrent()) return latest;
-      // A new file, or one that was salvaged without its era. Several threads may be here: the first one begins the era.
-      era = Math.max(era, this.#era) + 1;
-      new KeyedBatch()
-        .set(HEAD, head(era, latest))
-        .insert(ERA + era, NOTHING)
-        .commit(this.store);
+    const { native, handle } = this.store;
+    if (!native.stringHas(handle, HEAD)) {
+      if (this.isReadOnly) return 0;
+      // A new file, or one that was salvaged without its head. Of several threads one begins the first era.
+      new KeyedBatch().insert(HEAD, head(1, 0)).commit(this.store);
     }
+    return this.readHead();
   }
 
   // ---- Eras ----
 
   /** Whether the era that is known is still the file's. A file that is only read has no other. */
   isCurrent(): boolean {
-    return this.isReadOnly || this.store.native.stringHas(this.store.handle, this.#eraKey);
+    if (this.isReadOnly) return true;
+    const { native, handle, slab } = this.store;
+    if (slab.position + HEAD_BYTES > SLAB_SIZE) slab.renew();
+    // Looked at where it was read to: nobody keeps it.
+    const { bytes, position } = slab;
+    if (native.stringGet(handle, HEAD, position) !== HEAD_BYTES) return false;
+    for (let i = 0; i < HEAD_BYTES; i++) if (bytes[position + i] !== this.#head[i]) return false;
+    return true;
   }
 
   /** Learns the era of the file; the latest version as its head knows it. */
   readHead(): Version {
     const bytes = this.readString(HEAD);
-    if (bytes === undefined || bytes.length !== 16) return 0;
-    this.#era = bytes.readDoubleLE(0);
-    this.#eraKey = ERA + this.#era;
+    if (bytes?.length !== HEAD_BYTES) throw notARecord();
+    this.#head = Buffer.from(bytes);
     return bytes.readDoubleLE(8);
   }
 
@@ -91,23 +94,19 @@ export class EventFile {
    */
   append(first: Version, { bytes, sizes, count }: RecordBatch): boolean {
     const { native, handle } = this.store;
-    return this.#answer(native.intInsertRun(handle, this.#eraKey, first, bytes, sizes, count));
+    return this.#answer(native.intInsertRun(handle, HEAD, this.#head, first, bytes, sizes, count));
   }
 
   /** Makes changes, and begins a new era, all or none; false as `append`. `latest`: the latest version there is. */
   change(latest: Version, changes: readonly Change[]): boolean {
-    const era = this.#era + 1;
-    const batch = new KeyedBatch()
-      .delete(this.#eraKey)
-      .insert(ERA + era, NOTHING)
-      .set(HEAD, head(era, latest));
+    const next = head(this.#head.readDoubleLE(0) + 1, latest);
+    const batch = new KeyedBatch().require(HEAD, this.#head).set(HEAD, next);
     for (const { key, bytes } of changes) {
       if (bytes === undefined) batch.delete(key);
       else batch.set(key, bytes);
     }
     if (!batch.commitIfCurrent(this.store)) return false;
-    this.#era = era;
-    this.#eraKey = ERA + era;
+    this.#head = next;
     return true;
   }
 
@@ -223,7 +222,7 @@ export const snapshotKey = (aggregateId: string): string => SNAPSHOT + aggregate
 export const checkpointKey = (name: string): string => CHECKPOINT + name;
 
 function head(era: number, latest: Version): Buffer {
-  const bytes = Buffer.allocUnsafe(16);
+  const bytes = Buffer.alloc(HEAD_BYTES);
   bytes.writeDoubleLE(era, 0);
   bytes.writeDoubleLE(latest, 8);
   return bytes;

@@ -260,8 +260,9 @@ export interface NativeBinding {
 
   /**
    * The same for keys: numbers are keys of INT entries, strings of STRING entries. types[i]: 0 set, 1 insert (-EXISTS where
-   * there is an entry), 2 delete and 3 require, which changes nothing (-NOT_FOUND where there is none), 4 discard (delete, or
-   * nothing where there is none), an operation seeing those before it. `data[i]` is ignored but for 0 and 1. 0 or -code.
+   * there is an entry), 2 delete and 3 require, which changes nothing (-NOT_FOUND where there is none or, given data of some
+   * bytes, one with other data), 4 discard (delete, or nothing where there is none), an operation seeing those before it.
+   * `data[i]` is ignored for 2 and 4, and may be left out for 3. 0 or -code.
    */
   keyedBatch(
     handle: number,
@@ -299,11 +300,12 @@ export interface NativeBinding {
   stringSetMany(handle: number, keys: readonly string[], values: Uint8Array, sizes: Float64Array): number;
   /**
    * Inserts the keys `first`, `first` + 1 ..., `count` of them, with values packed in the same way, if the STRING entry
-   * `required` is there. All or nothing: 0, -NOT_FOUND where that is not there, -EXISTS where one of them is, or -code.
+   * `required` has these data. All or nothing: 0, -NOT_FOUND where it has not, -EXISTS where one of them is there, or -code.
    */
   intInsertRun(
     handle: number,
     required: string,
+    data: Uint8Array,
     first: number,
     values: Uint8Array,
     sizes: Float64Array,

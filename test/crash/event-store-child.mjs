@@ -17,7 +17,7 @@ const pause = () => new Promise((resolve) => setTimeout(resolve, 2));
 
 const who = isMainThread ? 'main' : 'worker';
 const store = await EventStore.open(path, options);
-write('opened', await store.latestVersion());
+write('opened', await store.latestVersion(), store.recovery.status);
 let next = 0;
 const anEvent = (aggregateId, more) => ({
   id: `${round} ${who} ${next++}`,

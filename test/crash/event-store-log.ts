@@ -4,6 +4,9 @@ import { expect } from 'vitest';
 import { EventStore, type EventStoreOptions } from '../../src/index.js';
 import { collect } from '../contract/event-store-contract.js';
 
+/** What opening may find after the death of a process, or a power cut. */
+const unharmed = ['clean', 'created', 'replayed', 'rolled back'];
+
 interface Batch {
   readonly batch: string;
   readonly size: number;
@@ -19,6 +22,7 @@ export class EventStoreLog {
   delivered = 0;
   snapshot = 0;
   openings = 0;
+  #opened = '';
   readonly wrong: string[] = [];
   /** Bytes that were read, and the beginning of a line whose end has not come. */
   #position = 0;
@@ -47,10 +51,14 @@ export class EventStoreLog {
   #read(line: string): void {
     const [what = '', number = '', ...rest] = line.split(' ');
     const version = Number(number);
-    if (what === 'opened') this.openings += 1;
-    else if (what === 'stored') {
-      if (this.stored.has(version)) this.wrong.push(`version ${version} was given out twice`);
-      this.stored.set(version, rest.join(' '));
+    if (what === 'opened') {
+      this.openings += 1;
+      this.#opened = `${line}, by the ${this.openings}th opener`;
+      if (!unharmed.includes(rest.join(' '))) this.wrong.push(this.#opened);
+    } else if (what === 'stored') {
+      const [id, before] = [rest.join(' '), this.stored.get(version)];
+      if (before !== undefined) this.wrong.push(`version ${version} is '${before}' and '${id}'; ${this.#opened}`);
+      this.stored.set(version, id);
     } else if (what === 'from') {
       // A save that had not returned may count.
       if (version < this.saved || version > Math.max(this.delivered, this.saved)) {
@@ -71,7 +79,7 @@ export class EventStoreLog {
     expect(this.wrong).toEqual([]);
     const store = await EventStore.open(path, options);
     try {
-      expect(['clean', 'created', 'replayed', 'rolled back']).toContain(store.recovery.status);
+      expect(unharmed).toContain(store.recovery.status);
       const events = await collect(store.load());
       const latest = await store.latestVersion();
       expect(latest).toBeGreaterThanOrEqual(this.delivered);

@@ -136,6 +136,39 @@ TEST_CASE("what a batch requires must be there, and stays as it is") {
   CHECK(store.verify().empty());
 }
 
+TEST_CASE("what a batch requires to have certain data must have them, as the operations before leave it") {
+  TemporaryFolder folder;
+  EngineUnderTest store(folder.path("a.mmcb"), small_options());
+  REQUIRE(store->set(string_key("key"), bytes("first"), nullptr).ok());
+  const IntKey seven(7);
+  REQUIRE(store->set(seven, bytes("seven"), nullptr).ok());
+  const std::string before = picture(store);
+  for (const char* other : {"firs", "first!", "First", "second"}) {
+    CHECK(run(*store, {operation(Type::kInsert, string_key("new"), bytes("1")),
+                       operation(Type::kRequire, string_key("key"), bytes(other))})
+              .code() == Code::kNotFound);
+  }
+  CHECK(run(*store, {operation(Type::kRequire, string_key("other"), bytes("first"))}).code() == Code::kNotFound);
+  CHECK(run(*store,
+            {operation(Type::kDelete, string_key("key")), operation(Type::kRequire, string_key("key"), bytes("first"))})
+            .code() == Code::kNotFound);
+  CHECK(run(*store, {operation(Type::kSet, string_key("key"), bytes("second")),
+                     operation(Type::kRequire, string_key("key"), bytes("first"))})
+            .code() == Code::kNotFound);
+  CHECK(run(*store, {operation(Type::kRequire, string_key("key"), bytes("first")),
+                     operation(Type::kRequire, seven, bytes("seven"))})
+            .ok());
+  CHECK(picture(store) == before);
+  CHECK(run(*store, {operation(Type::kRequire, string_key("key"), bytes("first")),
+                     operation(Type::kSet, string_key("key"), bytes("second")),
+                     operation(Type::kInsert, string_key("new"), bytes("1")),
+                     operation(Type::kRequire, string_key("key"), bytes("second")),
+                     operation(Type::kRequire, string_key("new"), bytes("1"))})
+            .ok());
+  CHECK(store.read(string_key("key")) == "second");
+  CHECK(store.verify().empty());
+}
+
 TEST_CASE("of threads that insert the same keys one wins each") {
   TemporaryFolder folder;
   EngineUnderTest store(folder.path("a.mmcb"), small_options());

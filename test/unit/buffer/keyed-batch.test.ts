@@ -51,6 +51,19 @@ describe('a keyed batch', () => {
     expect(read(1)).toBeUndefined();
   });
 
+  it('changes nothing where a key has not the data that it requires', async () => {
+    const store = storeOf(buffer);
+    new KeyedBatch().set('key', bytes('first')).set(1, bytes('one')).commit(store);
+    const batch = (): KeyedBatch => new KeyedBatch().set('key', bytes('second'));
+    await expectCode(() => batch().require('none').commit(store), 'MMCB_NOT_FOUND');
+    await expectCode(() => batch().require(1, bytes('two')).commit(store), 'MMCB_NOT_FOUND');
+    expect(batch().require('key', bytes('first')).commitIfCurrent(store)).toBe(false); // it is the second by then
+    expect(read('key')).toBe('first');
+    expect(new KeyedBatch().require('key', bytes('first')).set('key', bytes('next')).commitIfCurrent(store)).toBe(true);
+    expect(batch().require(1, bytes('one')).require('key').commitIfCurrent(store)).toBe(true);
+    expect(read('key')).toBe('second');
+  });
+
   it('says where nothing can be written', async () => {
     const path = tempFile();
     CompactableBuffer.openSync(path).closeSync();
