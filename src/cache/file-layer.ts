@@ -246,21 +246,14 @@ export class FileLayer {
     return this.store.native.stringHas(this.store.handle, name);
   }
 
-  setOwn(name: string, text: string): void {
-    const { native, handle } = this.store;
-    const result = native.stringSet(handle, name, Buffer.from(text));
-    if (result < 0) throw this.store.failure(result);
-    this.store.changes++;
-  }
-
   /** Sets an own entry that is not there yet; false if it is. Of several threads one succeeds. */
   insertOwn(name: string, text: string): boolean {
     return new KeyedBatch().insert(name, Buffer.from(text)).commit(this.store);
   }
 
-  removeOwn(name: string): void {
-    const { native, handle } = this.store;
-    if (native.stringDelete(handle, name) > 0) this.store.changes++;
+  /** Removes an own entry, if it still has this text. */
+  removeOwn(name: string, text: string): void {
+    new KeyedBatch().require(name, Buffer.from(text)).delete(name).commitIfCurrent(this.store);
   }
 }
 

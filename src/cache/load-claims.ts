@@ -33,7 +33,7 @@ export class LoadClaims {
     await this.#done(key);
     // A claim whose time is over, or of a process that is no more, is nobody's.
     const claim = this.#file.own(name);
-    if (claim !== undefined && !this.#holds(claim)) this.#file.removeOwn(name);
+    if (claim !== undefined && !this.#holds(claim)) this.#file.removeOwn(name, claim);
     return false;
   }
 
@@ -41,7 +41,8 @@ export class LoadClaims {
   release(key: string): void {
     const name = PREFIX + key;
     if (this.#file.store.status !== 'open' || !this.#file.hasOwn(name)) return;
-    if (this.#file.own(name)?.split(' ')[2] === this.#origin) this.#file.removeOwn(name);
+    const claim = this.#file.own(name);
+    if (claim?.split(' ')[2] === this.#origin) this.#file.removeOwn(name, claim);
     this.#siblings.tell({ kind: 'loaded', key });
   }
 

@@ -13,6 +13,8 @@
  *       32     8   origin of the stamp: 8 characters
  *       40         the key as UTF-16, the encoded value
  */
+import type { CompactableBuffer } from '../buffer/compactable-buffer.js';
+import { MmcbError } from '../errors.js';
 import type { FileLayer } from './file-layer.js';
 import { isNewer, type Stamp } from './stamp.js';
 import type { Encoded } from './values.js';
@@ -83,8 +85,9 @@ export class Outbox {
     const buffer = this.#file?.buffer;
     let address = this.#waiting.get(write.key)?.address ?? -1;
     if (buffer !== undefined) {
-      if (address >= 0 && buffer.has(address)) buffer.update(address, pack(write));
-      else address = buffer.add(pack(write));
+      const bytes = pack(write);
+      // Another thread may have replayed the write before it, and taken it away.
+      if (address < 0 || !unlessGone(() => buffer.update(address, bytes))) address = buffer.add(bytes);
     }
     this.#set({ write, address });
   }
@@ -104,9 +107,34 @@ export class Outbox {
 
   #discard(waiting: Waiting | undefined): void {
     if (waiting === undefined || waiting.address < 0) return;
-    // Another thread may have replayed it, and taken it away, too.
+    const { address, write } = waiting;
     const buffer = this.#file?.buffer;
-    if (buffer?.has(waiting.address)) buffer.remove(waiting.address);
+    if (buffer === undefined) return;
+    // Another thread may have replayed it, and taken it away, or have put a newer one of the key there.
+    const present = read(buffer, address);
+    if (present !== undefined && isNewer(present.stamp, write.stamp)) return;
+    unlessGone(() => buffer.remove(address));
+  }
+}
+
+/** The write that an entry holds now; undefined where it is gone or damaged. */
+function read(buffer: CompactableBuffer, address: number): PendingWrite | undefined {
+  try {
+    return unpack(buffer.read(address));
+  } catch (error) {
+    if (error instanceof MmcbError && (error.code === 'MMCB_NOT_FOUND' || error.code === 'MMCB_CORRUPT')) return;
+    throw error;
+  }
+}
+
+/** Changes an entry; false where it is not there any more. */
+function unlessGone(change: () => void): boolean {
+  try {
+    change();
+    return true;
+  } catch (error) {
+    if (error instanceof MmcbError && error.code === 'MMCB_NOT_FOUND') return false;
+    throw error;
   }
 }
 

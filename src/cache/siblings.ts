@@ -7,6 +7,7 @@
  */
 import { readFileSync, statSync } from 'node:fs';
 import { BroadcastChannel } from 'node:worker_threads';
+import { KeyedBatch } from '../buffer/keyed-batch.js';
 import type { FileLayer } from './file-layer.js';
 
 /** Who has opened the file in this run of the process. */
@@ -15,6 +16,7 @@ const OPENER = 'mmcb:opener';
 const SHARED = 'mmcb:shared';
 /** String keys of ours in a file: the opener and the mark of its kind; and the third, where that is. */
 const OWN_ENTRIES = 2;
+const NOTHING = new Uint8Array();
 
 export type SiblingMessage = { readonly kind: 'changed' | 'loaded'; readonly key: string };
 
@@ -29,15 +31,33 @@ export class Siblings {
     this.#channel = new BroadcastChannel(`mmcb:cache:${identity(file.buffer.path)}`);
     this.#channel.unref();
     this.#channel.onmessage = (event: unknown) => receive((event as { data: SiblingMessage }).data);
-    const run = `${runOfProcess()}`;
-    // Of a run before; whoever of this run comes first takes it away, and none has said yet that it is there.
-    if (!file.own(OPENER)?.startsWith(`${run} `)) {
-      file.removeOwn(SHARED);
-      file.removeOwn(OPENER);
-    }
-    if (!file.insertOwn(OPENER, `${run} ${origin}`)) file.setOwn(SHARED, run);
+    while (!this.#enter(`${runOfProcess()} `, origin)) {} // somebody else came or went meanwhile
     file.ownEntries = OWN_ENTRIES;
     void this.shared;
+  }
+
+  /** Says in the file that this cache is there; false where what it has found there is no longer so. */
+  #enter(run: string, origin: string): boolean {
+    const opener = this.#file.own(OPENER);
+    const batch = new KeyedBatch();
+    if (opener?.startsWith(run)) batch.require(OPENER, Buffer.from(opener)).set(SHARED, Buffer.from(run));
+    else {
+      // Nobody of this run has the file open; a run before may have left it as it was.
+      if (opener === undefined) batch.insert(OPENER, Buffer.from(run + origin));
+      else batch.require(OPENER, Buffer.from(opener)).set(OPENER, Buffer.from(run + origin));
+      batch.discard(SHARED);
+    }
+    return batch.commitIfCurrent(this.#file.store);
+  }
+
+  #leave(): void {
+    if (this.shared) return;
+    try {
+      // Unless somebody has come meanwhile: then there is what cannot be inserted.
+      new KeyedBatch().insert(SHARED, NOTHING).delete(SHARED).discard(OPENER).commit(this.#file.store);
+    } catch {
+      // A full or failed file: who opens it next takes us for one who is there, and tells us of changes.
+    }
   }
 
   /** Whether others may have the file open. Once true, it stays so until the file is opened anew. */
@@ -56,7 +76,7 @@ export class Siblings {
 
   /** Before the file is closed. */
   close(): void {
-    if (!this.shared) this.#file.removeOwn(OPENER);
+    this.#leave();
     this.#channel.close();
   }
 }

@@ -4,6 +4,9 @@ import { storeOf } from '../../src/buffer/compactable-buffer.js';
 import type { CompactableBuffer } from '../../src/index.js';
 import type { NativeBinding } from '../../src/internal/native.js';
 
+/** The number of a call that is not made: who begins with it finds out how many calls there are. */
+export const NEVER = -1;
+
 /** Calls that fill a window of the slab. */
 const windowed = new Set<keyof NativeBinding>(['intGetMany', 'stringGetMany', 'next', 'range']);
 
