@@ -237,7 +237,7 @@ export class FileLayer {
     const address = native.stringAddress(handle, name);
     if (address === -NativeCode.NOT_FOUND) return undefined;
     const bytes = address < 0 ? address : readEntry(this.store, address);
-    if (typeof bytes !== 'number') return bytes.toString();
+    if (typeof bytes !== 'number') return bytes.toString('latin1');
     if (bytes === -NativeCode.NOT_FOUND) return undefined;
     throw this.store.failure(bytes);
   }
@@ -248,14 +248,17 @@ export class FileLayer {
 
   /** Sets an own entry that is not there yet; false if it is. Of several threads one succeeds. */
   insertOwn(name: string, text: string): boolean {
-    return new KeyedBatch().insert(name, Buffer.from(text)).commit(this.store);
+    return new KeyedBatch().insert(name, ownBytes(text)).commit(this.store);
   }
 
   /** Removes an own entry, if it still has this text. */
   removeOwn(name: string, text: string): void {
-    new KeyedBatch().require(name, Buffer.from(text)).delete(name).commitIfCurrent(this.store);
+    new KeyedBatch().require(name, ownBytes(text)).delete(name).commitIfCurrent(this.store);
   }
 }
+
+/** The bytes of an own entry: those that were found, whatever they were. */
+export const ownBytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 
 /** A walk through the file. */
 export interface Sweep {

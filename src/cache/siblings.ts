@@ -8,7 +8,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { BroadcastChannel } from 'node:worker_threads';
 import { KeyedBatch } from '../buffer/keyed-batch.js';
-import type { FileLayer } from './file-layer.js';
+import { type FileLayer, ownBytes } from './file-layer.js';
 
 /** Who has opened the file in this run of the process. */
 const OPENER = 'mmcb:opener';
@@ -40,11 +40,11 @@ export class Siblings {
   #enter(run: string, origin: string): boolean {
     const opener = this.#file.own(OPENER);
     const batch = new KeyedBatch();
-    if (opener?.startsWith(run)) batch.require(OPENER, Buffer.from(opener)).set(SHARED, Buffer.from(run));
+    if (opener?.startsWith(run)) batch.require(OPENER, ownBytes(opener)).set(SHARED, ownBytes(run));
     else {
       // Nobody of this run has the file open; a run before may have left it as it was.
-      if (opener === undefined) batch.insert(OPENER, Buffer.from(run + origin));
-      else batch.require(OPENER, Buffer.from(opener)).set(OPENER, Buffer.from(run + origin));
+      if (opener === undefined) batch.insert(OPENER, ownBytes(run + origin));
+      else batch.require(OPENER, ownBytes(opener)).set(OPENER, ownBytes(run + origin));
       batch.discard(SHARED);
     }
     return batch.commitIfCurrent(this.#file.store);

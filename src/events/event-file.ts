@@ -82,8 +82,10 @@ export class EventFile {
   readHead(): Version {
     const bytes = this.readString(HEAD);
     if (bytes?.length !== HEAD_BYTES) throw notARecord();
+    const [era, latest] = [bytes.readDoubleLE(0), bytes.readDoubleLE(8)];
+    if (!Number.isSafeInteger(era) || !Number.isSafeInteger(latest) || latest < 0) throw notARecord();
     this.#head = Buffer.from(bytes);
-    return bytes.readDoubleLE(8);
+    return latest;
   }
 
   // ---- Writing ----

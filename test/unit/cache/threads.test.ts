@@ -22,6 +22,8 @@ const close = (...layers: FileLayer[]): void => {
 describe('siblings know of each other', () => {
   const left = {
     'a new file': () => {},
+    'a file in which something else says who has it': (file: FileLayer) =>
+      file.insertOwn('mmcb:opener', '\xff\xfe\x00'),
     'a file of a run before': (file: FileLayer) => file.insertOwn('mmcb:opener', '1 gone'),
     'a file that a run before has shared': (file: FileLayer) => {
       file.insertOwn('mmcb:opener', '1 gone');

@@ -1,8 +1,11 @@
 /** EventFile, where several threads have a file: what one relies on, another may change between any two of its calls. */
 import { expect, it } from 'vitest';
+import { storeOf } from '../../../src/buffer/compactable-buffer.js';
+import { KeyedBatch } from '../../../src/buffer/keyed-batch.js';
 import { EventFile } from '../../../src/events/event-file.js';
 import { RecordBatch } from '../../../src/events/record-batch.js';
-import { CompactableBuffer } from '../../../src/index.js';
+import { CompactableBuffer, EventStore } from '../../../src/index.js';
+import { expectCode } from '../../support/expect.js';
 import { Interruption, NEVER } from '../../support/interrupt.js';
 import { tempFile } from '../../support/temp.js';
 
@@ -37,5 +40,19 @@ it('who opens a file while another thread begins eras gets the last one, and is 
       await late.close();
       await buffer.close();
     }
+  }
+});
+
+it('a head that is none is MMCB_CORRUPT, and not the first of a new file', async () => {
+  const heads = [[], [1], [Number.NaN, 1], [1, 0.5], [1, -1], [2 ** 53, 1], [1, 1, 1]];
+  for (const numbers of heads) {
+    const path = tempFile('events');
+    const buffer = await CompactableBuffer.open(path);
+    new EventFile(buffer, false).claim();
+    const bytes = Buffer.from(Float64Array.from(numbers).buffer);
+    new KeyedBatch().set('events:head', bytes).commit(storeOf(buffer));
+    await expectCode(() => new EventFile(buffer, false).claim(), 'MMCB_CORRUPT');
+    await buffer.close();
+    await expectCode(() => EventStore.open(path), 'MMCB_CORRUPT');
   }
 });
