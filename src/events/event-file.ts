@@ -134,35 +134,31 @@ export class EventFile {
     );
   }
 
-  /** The versions that there are, ascending; those of damaged events, too. */
-  versions(): Float64Array {
+  /**
+   * The versions that there are, ascending; those of damaged events, too. What is stored meanwhile may be there or not, but
+   * never lacks one before it. `known`: a version that had been given out before. O(versions).
+   */
+  versions(known: Version): Float64Array {
     const { native, handle } = this.store;
-    let versions = new Float64Array(native.count(handle, EntryKind.INT));
-    let count = 0;
-    let isDamaged = false;
-    const add = (version: Version): void => {
-      if (count === versions.length) {
-        const larger = new Float64Array(count * 2 + 16); // another thread appends
-        larger.set(versions);
-        versions = larger;
-      }
-      versions[count++] = version;
-    };
+    const listed = new VersionList(native.count(handle, EntryKind.INT));
+    let whole = known;
     for (const cursor = new EntryCursor(this.store, EntryKind.INT, false); ; ) {
       try {
         if (!cursor.advance()) break;
-        add(cursor.key);
+        listed.add(cursor.key);
       } catch (error) {
         if (!isDamage(error)) throw error;
-        isDamaged = true; // the cursor is behind it, and has not said which version it is
+        whole = 0; // the cursor is behind it, and has not said which version it is
       }
     }
-    if (isDamaged) {
-      const found = new Set(versions.subarray(0, count));
-      const last = found.size === 0 ? 0 : versions.subarray(0, count).reduce((most, one) => Math.max(most, one));
-      for (let version = 1; version < last; version++) if (!found.has(version) && this.has(version)) add(version);
+    // The cursor goes by slots, and meets what another thread stores in front of it, but not behind it.
+    const versions = listed.sorted();
+    let before = Math.max(0, whole);
+    for (const version of versions) {
+      for (let missing = before + 1; missing < version; missing++) if (this.has(missing)) listed.add(missing);
+      if (version > before) before = version;
     }
-    return sorted(versions.subarray(0, count));
+    return listed.sorted();
   }
 
   // ---- Reading and writing what has a name ----
@@ -235,9 +231,29 @@ export function isDamage(error: unknown): boolean {
   return error instanceof MmcbError && error.code === 'MMCB_CORRUPT';
 }
 
-function sorted(versions: Float64Array): Float64Array {
-  for (let i = 1; i < versions.length; i++) {
-    if ((versions[i - 1] as number) > (versions[i] as number)) return versions.sort();
+/** Versions, in an array that grows. */
+class VersionList {
+  #versions: Float64Array;
+  #count = 0;
+  #isSorted = true;
+
+  constructor(expected: number) {
+    this.#versions = new Float64Array(expected + 16);
   }
-  return versions;
+
+  add(version: Version): void {
+    if (this.#count === this.#versions.length) {
+      const larger = new Float64Array(this.#count * 2);
+      larger.set(this.#versions);
+      this.#versions = larger;
+    }
+    if (this.#count > 0 && version < (this.#versions[this.#count - 1] as number)) this.#isSorted = false;
+    this.#versions[this.#count++] = version;
+  }
+
+  /** As they are now, ascending. */
+  sorted(): Float64Array {
+    const versions = this.#versions.slice(0, this.#count);
+    return this.#isSorted ? versions : versions.sort();
+  }
 }

@@ -46,7 +46,7 @@ export class Following {
    */
   async open(aside: Aside): Promise<void> {
     const known = this.#file.claim();
-    this.index = await this.#made(aside);
+    this.index = await this.#made(known, aside);
     this.#reach(Math.max(known, this.index.latest));
     const { recovery } = this.#file.buffer;
     if (recovery.status === 'salvaged') {
@@ -63,7 +63,7 @@ export class Following {
     this.catchUp();
     if (!this.#isStale) return;
     this.#isStale = false;
-    const index = await this.#made(aside);
+    const index = await this.#made(this.index.latest, aside);
     // What this thread has learned meanwhile it must not forget, nor that versions were given out.
     for (let row = this.index.rowFrom(index.latest + 1); row < this.index.rows; row++) {
       this.#readInto(index, Float64Array.of(this.index.versionOf(row)));
@@ -72,8 +72,8 @@ export class Following {
     this.index = index;
   }
 
-  async #made(aside: Aside): Promise<EventIndex> {
-    const versions = this.#file.versions();
+  async #made(known: Version, aside: Aside): Promise<EventIndex> {
+    const versions = this.#file.versions(known);
     const from = firstAbove(versions, 0);
     const index = new EventIndex(versions.length - from);
     for (let at = from; at < versions.length; at += PAGE) {

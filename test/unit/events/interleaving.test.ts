@@ -110,4 +110,36 @@ describe('in the middle of it another thread stores, saves snapshots and collect
       }
     }
   });
+
+  it('open, of more than is listed in one go, with room in front where something was collected', async () => {
+    const open = CompactableBuffer.open.bind(CompactableBuffer);
+    for (let at = NEVER, calls = 0; at < calls; at++) {
+      const path = tempFile('events');
+      const first = await EventStore.open(path, options);
+      await first.storeBatch(Array.from({ length: 6000 }, (_, i) => anEvent(i % 2 === 0 ? 'a' : 'b')));
+      await first.runGC({ before: 5000, keepAggregates: ['b'] });
+      const stored: Promise<unknown>[] = [];
+      const interruption = new Interruption(at, () => {
+        stored.push(first.storeBatch(Array.from({ length: 400 }, (_, i) => anEvent(i < 200 ? 'a' : 'b'))));
+      });
+      const opening = vi.spyOn(CompactableBuffer, 'open').mockImplementation(async (...asked) => {
+        const buffer = await open(...asked);
+        interruption.watch(buffer);
+        return buffer;
+      });
+      const store = await EventStore.open(path, options);
+      interruption.end();
+      opening.mockRestore();
+      calls = Math.max(calls, interruption.calls);
+      await Promise.all(stored);
+      const events = 3000 + 200 * stored.length;
+      expect([await store.aggregateVersion('a'), await store.aggregateVersion('b')], `call ${at}`).toEqual([
+        events,
+        events,
+      ]);
+      expect(store.stats(), `call ${at}`).toMatchObject({ latestVersion: 2 * events, missing: 0 });
+      await store.close();
+      await first.close();
+    }
+  });
 });
