@@ -47,9 +47,10 @@ export class Following {
   async open(aside: Aside): Promise<void> {
     const known = this.#file.claim();
     this.index = await this.#made(known, aside);
-    this.#reach(Math.max(known, this.index.latest));
+    this.#reach(known); // and no further: of the last call there may be more to come
     const { recovery } = this.#file.buffer;
     if (recovery.status === 'salvaged') {
+      this.#reach(this.index.latest); // what was to come is lost
       for (const { key } of recovery.damage) if (typeof key === 'number') this.#reach(key);
       for (const { kind, bytes } of this.#file.named()) {
         if (kind === 'checkpoint' && bytes.length === 8) this.#reach(bytes.readDoubleLE(0));

@@ -5,6 +5,7 @@ import { KeyedBatch } from '../../../src/buffer/keyed-batch.js';
 import { EventFile } from '../../../src/events/event-file.js';
 import { RecordBatch } from '../../../src/events/record-batch.js';
 import { CompactableBuffer, EventStore } from '../../../src/index.js';
+import { anEvent, collect, versionsOf } from '../../contract/event-store-contract.js';
 import { expectCode } from '../../support/expect.js';
 import { Interruption, NEVER } from '../../support/interrupt.js';
 import { tempFile } from '../../support/temp.js';
@@ -41,6 +42,41 @@ it('who opens a file while another thread begins eras gets the last one, and is 
       await buffer.close();
     }
   }
+});
+
+it('of a call that another thread is about to store, nothing is shown to who opens the file', async () => {
+  const path = tempFile('events');
+  const store = await EventStore.open(path, { durability: 'process' });
+  await store.storeBatch([anEvent('a'), anEvent('a')]);
+  const file = new EventFile(store.buffer, false);
+  file.claim();
+  const part = (id: string, isContinued: boolean): RecordBatch => {
+    const records = new RecordBatch();
+    const payload = { data: Buffer.of(0xc0), metadata: undefined, compressed: false, schemaVersion: 0 };
+    records.stamp(records.add({ ...anEvent('a'), id }, payload), 0, isContinued ? 3 : 4, isContinued);
+    return records;
+  };
+  // As a reader meets it in the middle of a batch.
+  expect(file.append(3, part('x', true))).toBe(true);
+  const late = await EventStore.open(path, { durability: 'process' });
+  const seen = async (): Promise<number[][]> => {
+    return Promise.all(
+      [store, late].map(async (each) => [await each.latestVersion(), await each.aggregateVersion('a')]),
+    );
+  };
+  expect(await seen()).toEqual([
+    [2, 2],
+    [2, 2],
+  ]);
+  expect(versionsOf(await collect(late.load()))).toEqual([1, 2]);
+  expect(file.append(4, part('y', false))).toBe(true);
+  expect(await seen()).toEqual([
+    [4, 4],
+    [4, 4],
+  ]);
+  expect(versionsOf(await collect(late.load()))).toEqual([1, 2, 3, 4]);
+  await late.close();
+  await store.close();
 });
 
 it('a head that is none is MMCB_CORRUPT, and not the first of a new file', async () => {
