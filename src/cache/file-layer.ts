@@ -93,7 +93,7 @@ export class FileLayer {
     if (typeof packed !== 'number') {
       const record = unpackRecord(packed);
       if (record !== undefined) return record;
-      return this.#discard(key, new Error('the entry has a layout that this version does not know'));
+      return this.#discard(key, unknownLayout());
     }
     if (packed === -NativeCode.NOT_FOUND) return undefined;
     const error = this.store.failure(packed);
@@ -142,14 +142,17 @@ export class FileLayer {
         if (!this.#advance(cursor)) return true;
         const name = cursor.stringKey(decodeStringKey);
         if (!name.startsWith(PREFIX)) continue;
-        const packed = cursor.bytes.subarray(cursor.start, cursor.start + cursor.size);
-        const end = endOf(packed);
-        if (end > now) earliest = Math.min(earliest, end);
-        else {
-          const key = name.slice(PREFIX.length);
-          const record = this.read(key); // as it is now: another thread may have replaced it
-          if (record !== undefined && record.staleUntil <= now && this.remove(key)) over(key, record);
+        const end = endOf(cursor.bytes.subarray(cursor.start, cursor.start + cursor.size));
+        if (end > now) {
+          earliest = Math.min(earliest, end);
+          continue;
         }
+        const key = name.slice(PREFIX.length);
+        const packed = cursor.take();
+        const record = unpackRecord(packed);
+        // Unless another thread has replaced it meanwhile.
+        if (record === undefined) this.#discard(key, unknownLayout());
+        else if (new KeyedBatch().require(name, packed).delete(name).commitIfCurrent(this.store)) over(key, record);
       }
       return false;
     };
@@ -256,6 +259,8 @@ export class FileLayer {
     new KeyedBatch().require(name, ownBytes(text)).delete(name).commitIfCurrent(this.store);
   }
 }
+
+const unknownLayout = (): Error => new Error('the entry has a layout that this version does not know');
 
 /** The bytes of an own entry: those that were found, whatever they were. */
 export const ownBytes = (text: string): Buffer => Buffer.from(text, 'latin1');

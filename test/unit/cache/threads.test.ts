@@ -107,6 +107,34 @@ it('a claim that is over is taken away once: not the one that another thread has
   }
 });
 
+it('a sweep takes away what is over, and not what another thread has put in its place', () => {
+  const record = (end: number) => ({
+    ...{ expires: end, staleUntil: end, validated: 0, run: 1, time: 1, origin: '12345678', absent: false },
+    encoded: { bytes: Buffer.from(`until ${end}`), text: false },
+  });
+  for (let at = NEVER, calls = 0; at < calls; at++) {
+    const path = tempFile('cache');
+    const files = [layerOf(path), layerOf(path)] as const;
+    for (const key of ['a', 'b', 'c']) files[0].write(key, record(key === 'c' ? 500 : 50), 0);
+    let wasReplaced = false;
+    const interruption = new Interruption(at, () => {
+      files[1].write('b', record(900), 0);
+      wasReplaced = true;
+    });
+    interruption.watch(files[0].buffer);
+    const over: string[] = [];
+    files[0].sweep(100, (key) => over.push(key)).step(Number.POSITIVE_INFINITY);
+    interruption.end();
+    calls = Math.max(calls, interruption.calls);
+    const left = ['a', 'b', 'c'].filter((key) => files[1].read(key) !== undefined);
+    // Where it comes after the removal, the other one's is new.
+    const [isOver, isLeft] = [over.includes('b'), left.includes('b')];
+    expect([over[0], left.at(-1), isLeft || isOver], `call ${at}`).toEqual(['a', 'c', true]);
+    expect(isLeft, `call ${at}`).toBe(wasReplaced);
+    close(...files);
+  }
+});
+
 describe('an outbox', () => {
   const write = (time: number, text: string) => ({
     ...{ key: 'key', stamp: { time, origin: '12345678' }, expires: 1e15, staleUntil: 1e15 },
