@@ -3,7 +3,8 @@
  * this process (a BroadcastChannel for each file), and after sync points, which come whatever happens to the thread that
  * stored something. A wake-up says nothing but "look again", so one too many does no harm.
  *
- * Nothing here keeps a process alive.
+ * While somebody waits for events of a file, which other threads may store, the thread stays alive; else nothing here keeps it
+ * so.
  */
 import { statSync } from 'node:fs';
 import { BroadcastChannel } from 'node:worker_threads';
@@ -13,6 +14,7 @@ import type { CompactableBuffer } from '../buffer/compactable-buffer.js';
 interface Channel {
   onmessage: (message: unknown) => void;
   postMessage(message: unknown): void;
+  ref(): void;
   unref(): void;
   close(): void;
 }
@@ -51,7 +53,9 @@ export class WakeUps {
       const end = (): void => {
         signal?.removeEventListener('abort', onAbort);
         this.#sleepers.delete(wake);
-        if (this.#sleepers.size === 0) this.#buffer.off('sync', this.#onSync);
+        if (this.#sleepers.size > 0) return;
+        this.#buffer.off('sync', this.#onSync);
+        if (!this.#closed) this.#channel?.unref();
       };
       const wake = (): void => {
         end();
@@ -64,7 +68,10 @@ export class WakeUps {
       if (this.#closed) return resolve();
       if (signal?.aborted) return reject(signal.reason);
       signal?.addEventListener('abort', onAbort, { once: true });
-      if (this.#sleepers.size === 0) this.#buffer.on('sync', this.#onSync);
+      if (this.#sleepers.size === 0) {
+        this.#buffer.on('sync', this.#onSync);
+        this.#channel?.ref();
+      }
       this.#sleepers.add(wake);
     });
   }

@@ -1,9 +1,12 @@
 /** One event store in several threads: the contract holds with every call going to another one, and threads that end harm nothing. */
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { EventStore, type EventStoreOptions } from '../../src/index.js';
 import { anEvent, collect, eventStoreContract, versionsOf } from '../contract/event-store-contract.js';
 import { EventStoreThread, EventStoreThreads } from '../support/remote-event-store.js';
 import { tempFile } from '../support/temp.js';
+import { Thread } from './threads.js';
 
 const small: EventStoreOptions = { initialSize: 65_536, segmentSize: 65_536 };
 
@@ -36,6 +39,21 @@ describe('an event store in several threads', () => {
   };
   afterEach(async () => {
     await Promise.all(threads.splice(0).map(({ worker }) => worker.terminate()));
+  });
+
+  it('a thread that only waits for events stays alive, and ends when it waits no more', async () => {
+    const path = tempFile();
+    const store = await EventStore.open(path, small);
+    await store.store(anEvent('a'));
+    const { worker } = new Thread(path, small, 'subscriber.mjs');
+    const exit = once(worker, 'exit');
+    expect(await once(worker, 'message')).toEqual([1]);
+    expect(await Promise.race([exit, delay(300, 'alive')])).toBe('alive');
+    const message = once(worker, 'message');
+    await store.store(anEvent('a'));
+    expect(await message).toEqual([2]);
+    expect(await exit).toEqual([0]);
+    await store.close();
   });
 
   it.each(['commit', 'interval', 'process'] as const)(
