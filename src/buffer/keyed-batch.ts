@@ -48,7 +48,10 @@ export class KeyedBatch {
     return result === 0;
   }
 
-  /** The same; false as well where a key to delete or to require is missing, or has other data: what was decided on is no longer so. */
+  /**
+   * The same; false as well where a key to delete or to require is missing, or has other data: what was decided on is no longer
+   * so.
+   */
   commitIfCurrent(store: Store): boolean {
     const result = this.#commit(store);
     if (result < 0 && result !== -NativeCode.EXISTS && result !== -NativeCode.NOT_FOUND) throw store.failure(result);

@@ -40,9 +40,9 @@ export class LoadClaims {
   /** Gives a key back, and wakes those who wait for it. */
   release(key: string): void {
     const name = PREFIX + key;
-    if (this.#file.store.status !== 'open' || !this.#file.hasOwn(name)) return;
-    const claim = this.#file.own(name);
-    if (claim?.split(' ')[2] === this.#origin) this.#file.removeOwn(name, claim);
+    const claim = this.#file.store.status === 'open' ? this.#file.own(name) : undefined;
+    if (claim === undefined) return;
+    if (claim.split(' ')[2] === this.#origin) this.#file.removeOwn(name, claim);
     this.#siblings.tell({ kind: 'loaded', key });
   }
 

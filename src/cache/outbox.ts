@@ -13,7 +13,7 @@
  *       32     8   origin of the stamp: 8 characters
  *       40         the key as UTF-16, the encoded value
  */
-import type { CompactableBuffer } from '../buffer/compactable-buffer.js';
+import { readEntry } from '../buffer/entry-cursor.js';
 import { MmcbError } from '../errors.js';
 import type { FileLayer } from './file-layer.js';
 import { isNewer, type Stamp } from './stamp.js';
@@ -108,22 +108,12 @@ export class Outbox {
   #discard(waiting: Waiting | undefined): void {
     if (waiting === undefined || waiting.address < 0) return;
     const { address, write } = waiting;
-    const buffer = this.#file?.buffer;
-    if (buffer === undefined) return;
+    const file = this.#file as FileLayer; // it has an address
     // Another thread may have replayed it, and taken it away, or have put a newer one of the key there.
-    const present = read(buffer, address);
+    const bytes = readEntry(file.store, address);
+    const present = typeof bytes === 'number' ? undefined : unpack(bytes);
     if (present !== undefined && isNewer(present.stamp, write.stamp)) return;
-    unlessGone(() => buffer.remove(address));
-  }
-}
-
-/** The write that an entry holds now; undefined where it is gone or damaged. */
-function read(buffer: CompactableBuffer, address: number): PendingWrite | undefined {
-  try {
-    return unpack(buffer.read(address));
-  } catch (error) {
-    if (error instanceof MmcbError && (error.code === 'MMCB_NOT_FOUND' || error.code === 'MMCB_CORRUPT')) return;
-    throw error;
+    unlessGone(() => file.buffer.remove(address));
   }
 }
 

@@ -5,14 +5,15 @@
  * Whether there are is written in the file, before the second one reads anything from it: so a change that is made when the
  * file says nothing was made before the second one had anything in memory.
  */
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { BroadcastChannel } from 'node:worker_threads';
 import { KeyedBatch } from '../buffer/keyed-batch.js';
+import { identityOf } from '../buffer/thread-claim.js';
 import { type FileLayer, ownBytes } from './file-layer.js';
 
 /** Who has opened the file in this run of the process. */
 const OPENER = 'mmcb:opener';
-/** There, and naming this run, when a second one has. */
+/** There when a second one has. */
 const SHARED = 'mmcb:shared';
 /** String keys of ours in a file: the opener and the mark of its kind; and the third, where that is. */
 const OWN_ENTRIES = 2;
@@ -28,7 +29,7 @@ export class Siblings {
   /** `origin`: a name for this cache; `receive` is called with what the others say. */
   constructor(file: FileLayer, origin: string, receive: (message: SiblingMessage) => void) {
     this.#file = file;
-    this.#channel = new BroadcastChannel(`mmcb:cache:${identity(file.buffer.path)}`);
+    this.#channel = new BroadcastChannel(`mmcb:cache:${identityOf(file.buffer.path)}`);
     this.#channel.unref();
     this.#channel.onmessage = (event: unknown) => receive((event as { data: SiblingMessage }).data);
     while (!this.#enter(`${runOfProcess()} `, origin)) {} // somebody else came or went meanwhile
@@ -40,7 +41,7 @@ export class Siblings {
   #enter(run: string, origin: string): boolean {
     const opener = this.#file.own(OPENER);
     const batch = new KeyedBatch();
-    if (opener?.startsWith(run)) batch.require(OPENER, ownBytes(opener)).set(SHARED, ownBytes(run));
+    if (opener?.startsWith(run)) batch.require(OPENER, ownBytes(opener)).set(SHARED, NOTHING);
     else {
       // Nobody of this run has the file open; a run before may have left it as it was.
       if (opener === undefined) batch.insert(OPENER, ownBytes(run + origin));
@@ -79,11 +80,6 @@ export class Siblings {
     this.#leave();
     this.#channel.close();
   }
-}
-
-function identity(path: string): string {
-  const { dev, ino } = statSync(path, { bigint: true });
-  return `${dev}:${ino}`;
 }
 
 let run: number | undefined;

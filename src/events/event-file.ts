@@ -251,9 +251,11 @@ class VersionList {
     this.#versions[this.#count++] = version;
   }
 
-  /** As they are now, ascending. */
+  /** Those that are there now, ascending; what is added later is not among them. */
   sorted(): Float64Array {
-    const versions = this.#versions.slice(0, this.#count);
-    return this.#isSorted ? versions : versions.sort();
+    const versions = this.#versions.subarray(0, this.#count);
+    if (!this.#isSorted) versions.sort();
+    this.#isSorted = true;
+    return versions;
   }
 }

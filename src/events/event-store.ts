@@ -325,7 +325,8 @@ export class EventStore<E extends DomainEvent = DomainEvent>
   /**
    * Events that are there, then those that are stored from now on, each once and in order, whichever thread stores them. It
    * is over when the loop is left, the signal is aborted, or the store is closed; as long as somebody waits for events of a
-   * file, the thread stays alive. Who is slow is waited for: nothing is queued. Throws a RangeError for a version above the latest one in `since`.
+   * file, the thread stays alive. Who is slow is waited for: nothing is queued. Throws a RangeError for a version above the
+   * latest one in `since`.
    */
   subscribe(options?: SubscribeOptions<E>): EventSequence<E> {
     const { signal, since = 0, types, aggregateId } = readOptions(subscribeTable, options, 'subscribe');

@@ -6,9 +6,9 @@
  * While somebody waits for events of a file, which other threads may store, the thread stays alive; else nothing here keeps it
  * so.
  */
-import { statSync } from 'node:fs';
 import { BroadcastChannel } from 'node:worker_threads';
 import type { CompactableBuffer } from '../buffer/compactable-buffer.js';
+import { identityOf } from '../buffer/thread-claim.js';
 
 /** A BroadcastChannel of Node, whose type does not know all that it has. */
 interface Channel {
@@ -29,9 +29,8 @@ export class WakeUps {
 
   constructor(buffer: CompactableBuffer) {
     this.#buffer = buffer;
-    const name = channelName(buffer.path);
-    if (name === undefined) return;
-    this.#channel = new BroadcastChannel(name) as unknown as Channel;
+    if (buffer.path === ':memory:') return;
+    this.#channel = new BroadcastChannel(`mmcb:events:${identityOf(buffer.path)}`) as unknown as Channel;
     this.#channel.onmessage = () => this.#wake();
     this.#channel.unref();
   }
@@ -87,11 +86,4 @@ export class WakeUps {
   #wake(): void {
     for (const wake of [...this.#sleepers]) wake();
   }
-}
-
-/** The same for every name of a file; none where there is no file. */
-function channelName(path: string): string | undefined {
-  if (path === ':memory:') return undefined;
-  const { dev, ino } = statSync(path, { bigint: true });
-  return `mmcb:events:${dev}:${ino}`;
 }

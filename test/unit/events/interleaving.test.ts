@@ -48,6 +48,24 @@ class Other {
 
 afterEach(() => vi.restoreAllMocks());
 
+/** Events of two aggregates in turn. */
+const inTurn = (length: number) => Array.from({ length }, (_, i) => anEvent(i % 2 === 0 ? 'a' : 'b'));
+
+const open = CompactableBuffer.open.bind(CompactableBuffer);
+
+/** Opens a store; the calls that it makes from the first one on count. */
+async function openInterrupted(path: string, interruption: Interruption): Promise<EventStore> {
+  vi.spyOn(CompactableBuffer, 'open').mockImplementation(async (...asked) => {
+    const buffer = await open(...asked);
+    interruption.watch(buffer);
+    return buffer;
+  });
+  const store = await EventStore.open(path, options);
+  interruption.end();
+  vi.restoreAllMocks();
+  return store;
+}
+
 /** Each finds out what the others do from now on. */
 async function expectSound(stores: EventStore[], given: number[], what: string): Promise<void> {
   for (const store of [...stores, ...stores]) {
@@ -69,7 +87,7 @@ describe('in the middle of it another thread stores, saves snapshots and collect
       for (const rounds of [1, 2, 3]) {
         const path = tempFile('events');
         const [store, second] = [await EventStore.open(path, options), await EventStore.open(path, options)];
-        const given = await store.storeBatch(Array.from({ length: 6 }, (_, i) => anEvent(i % 2 === 0 ? 'a' : 'b')));
+        const given = await store.storeBatch(inTurn(6));
         const other = new Other(second, rounds);
         const interruption = new Interruption(at, other.act);
         interruption.watch(store.buffer);
@@ -86,22 +104,14 @@ describe('in the middle of it another thread stores, saves snapshots and collect
   });
 
   it('open', async () => {
-    const open = CompactableBuffer.open.bind(CompactableBuffer);
     for (let at = NEVER, calls = 0; at < calls; at++) {
       for (const rounds of [1, 2, 3]) {
         const path = tempFile('events');
         const first = await EventStore.open(path, options);
-        const given = await first.storeBatch(Array.from({ length: 6 }, (_, i) => anEvent(i % 2 === 0 ? 'a' : 'b')));
+        const given = await first.storeBatch(inTurn(6));
         const other = new Other(first, rounds);
         const interruption = new Interruption(at, other.act);
-        const opening = vi.spyOn(CompactableBuffer, 'open').mockImplementation(async (...asked) => {
-          const buffer = await open(...asked);
-          interruption.watch(buffer);
-          return buffer;
-        });
-        const store = await EventStore.open(path, options);
-        interruption.end();
-        opening.mockRestore();
+        const store = await openInterrupted(path, interruption);
         calls = Math.max(calls, interruption.calls);
         await other.done();
         await expectSound([store, first], [...given, ...other.versions], `call ${at}, ${rounds} rounds`);
@@ -112,24 +122,16 @@ describe('in the middle of it another thread stores, saves snapshots and collect
   });
 
   it('open, of more than is listed in one go, with room in front where something was collected', async () => {
-    const open = CompactableBuffer.open.bind(CompactableBuffer);
     for (let at = NEVER, calls = 0; at < calls; at++) {
       const path = tempFile('events');
       const first = await EventStore.open(path, options);
-      await first.storeBatch(Array.from({ length: 6000 }, (_, i) => anEvent(i % 2 === 0 ? 'a' : 'b')));
+      await first.storeBatch(inTurn(6000));
       await first.runGC({ before: 5000, keepAggregates: ['b'] });
       const stored: Promise<unknown>[] = [];
       const interruption = new Interruption(at, () => {
         stored.push(first.storeBatch(Array.from({ length: 400 }, (_, i) => anEvent(i < 200 ? 'a' : 'b'))));
       });
-      const opening = vi.spyOn(CompactableBuffer, 'open').mockImplementation(async (...asked) => {
-        const buffer = await open(...asked);
-        interruption.watch(buffer);
-        return buffer;
-      });
-      const store = await EventStore.open(path, options);
-      interruption.end();
-      opening.mockRestore();
+      const store = await openInterrupted(path, interruption);
       calls = Math.max(calls, interruption.calls);
       await Promise.all(stored);
       const events = 3000 + 200 * stored.length;
