@@ -1,6 +1,7 @@
 #include "binding/tickets.h"
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <random>
 #include <unordered_set>
@@ -75,6 +76,28 @@ napi_value returnTicket(napi_env env, napi_callback_info info) {
   Call<1> call(env, info);
   uint64_t ticket = 0;
   if (call.position(0, &ticket)) call.data().tickets.give_back(ticket);
+  return nullptr;
+}
+
+napi_value claim(napi_env env, napi_callback_info info) {
+  Call<2> call(env, info);
+  Handle* handle = call.handle();
+  if (handle == nullptr) return call.closed();
+  uint64_t ticket = 0;
+  if (!call.position(1, &ticket)) return call.fails(handle, Code::kInvalidArgument);
+  std::atomic<uint64_t>& owner = handle->store->owner();
+  uint64_t holder = owner.load();
+  do {
+    if (Tickets::is_valid(holder)) return js_number(env, holder);
+  } while (!owner.compare_exchange_weak(holder, ticket));
+  return js_number(env, 0);
+}
+
+napi_value unclaim(napi_env env, napi_callback_info info) {
+  Call<2> call(env, info);
+  Handle* handle = call.handle();
+  uint64_t ticket = 0;
+  if (handle != nullptr && call.position(1, &ticket)) handle->store->owner().compare_exchange_strong(ticket, 0);
   return nullptr;
 }
 

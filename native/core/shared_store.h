@@ -5,6 +5,7 @@
 // Thread safety: every call may come from any thread, but shut_down() only when no other call is under way or to come.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -35,6 +36,7 @@ class SharedStore final : public SpaceListener {
   Status shut_down();
 
   Engine& engine() { return *engine_; }
+  std::atomic<uint64_t>& owner() { return owner_; }
 
   // See Store.
   void flush(Store::Done done);
@@ -72,6 +74,7 @@ class SharedStore final : public SpaceListener {
   void emit_error(Status status);
 
   std::unique_ptr<Engine> engine_;
+  std::atomic<uint64_t> owner_{0};
   const bool volatile_;
   std::mutex compaction_mutex_;
   Compactor compactor_;  // under compaction_mutex_

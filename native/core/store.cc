@@ -134,6 +134,7 @@ class Lease final : public Store {
   }
 
   Engine& engine() override { return shared_->engine(); }
+  std::atomic<uint64_t>& owner() override { return shared_->owner(); }
   void flush(Done done) override { shared_->flush(std::move(done)); }
   Status flush() override { return shared_->flush(); }
   Status compact(const Progress& progress, CompactionReport* report) override {

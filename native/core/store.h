@@ -7,6 +7,7 @@
 // reference to the store.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -40,6 +41,10 @@ class Store {
   virtual Status close() = 0;
 
   virtual Engine& engine() = 0;
+
+  // Who of those who share the engine has the file for himself, where they have agreed on that: a number, or 0 for nobody. It
+  // is theirs: nothing here looks at it. In memory only, so that it is there on a full disk, and gone with the process.
+  virtual std::atomic<uint64_t>& owner() = 0;
 
   // Asks for a sync point that covers every call made before; `done` is called once, when it is on the disk or has
   // failed (or at once, with kNoMemory, where there is no memory for the request). Concurrent requests share sync points (group commit).

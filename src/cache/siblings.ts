@@ -7,8 +7,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { BroadcastChannel } from 'node:worker_threads';
+import { identityOf } from '../buffer/file-identity.js';
 import { KeyedBatch } from '../buffer/keyed-batch.js';
-import { identityOf } from '../buffer/thread-claim.js';
 import { type FileLayer, ownBytes } from './file-layer.js';
 
 /** Who has opened the file in this run of the process. */

@@ -8,7 +8,7 @@
  */
 import { BroadcastChannel } from 'node:worker_threads';
 import type { CompactableBuffer } from '../buffer/compactable-buffer.js';
-import { identityOf } from '../buffer/thread-claim.js';
+import { identityOf } from '../buffer/file-identity.js';
 
 /** A BroadcastChannel of Node, whose type does not know all that it has. */
 interface Channel {

@@ -212,6 +212,13 @@ export interface NativeBinding {
   returnTicket(ticket: number): void;
   /** Whether whoever drew it, in whatever thread of this process, still has it. False for anything that is no ticket. */
   ticketIsValid(ticket: number): boolean;
+  /**
+   * Claims the file, or store in memory, for the holder of a ticket, among all who have it open in this process: 0; or, where
+   * another ticket has it and is valid, that one; or -code.
+   */
+  claim(handle: number, ticket: number): number;
+  /** Ends the claim of a ticket, if it has one. */
+  unclaim(handle: number, ticket: number): void;
 
   // Entries by address. Addresses are safe integers.
   add(handle: number, data: Uint8Array): number;

@@ -139,7 +139,7 @@ export class Journal {
   }
 
   async close(): Promise<void> {
-    if (this.#store.status === 'open') release(this.buffer, this.#ticket);
+    release(this.buffer, this.#ticket);
     await this.buffer.close();
   }
 }

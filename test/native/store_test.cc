@@ -123,6 +123,19 @@ TEST_CASE("one file is one engine in a process, by whatever path, until the last
   CHECK(third->engine().count(KindFilter::kAll) == 1);
 }
 
+TEST_CASE("who has a store for himself is known to all who share it, and to nobody else") {
+  TemporaryFolder folder;
+  const auto first = open_store(folder.path("a.mmcb"), small_options());
+  const auto second = open_store(folder.path("a.mmcb"), small_options());
+  const auto memory = open_store(":memory:", small_options());
+  first->owner() = 7;
+  CHECK(memory->owner() == 0);
+  REQUIRE(close_store(first).ok());
+  CHECK(second->owner() == 7);
+  REQUIRE(close_store(second).ok());
+  CHECK(open_store(folder.path("a.mmcb"), small_options())->owner() == 0);
+}
+
 TEST_CASE("openers and closers of one file in many threads do not meet half-open engines") {
   TemporaryFolder folder;
   std::atomic<int> bad{0};

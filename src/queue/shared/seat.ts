@@ -3,7 +3,8 @@
  * before is gone. A queue in memory has its index to itself.
  */
 import { type CompactableBuffer, storeOf } from '../../buffer/compactable-buffer.js';
-import { claim, identityOf, lockedByThread, unclaim } from '../../buffer/thread-claim.js';
+import { identityOf } from '../../buffer/file-identity.js';
+import { claim, lockedByThread, unclaim } from '../../buffer/thread-claim.js';
 import type { Codec } from '../../codec/codec.js';
 import { msgpack } from '../../codec/msgpack.js';
 import { orAbort, type Store } from '../../internal/lifecycle.js';
