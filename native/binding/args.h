@@ -138,6 +138,19 @@ class Call {
     return status.ok() ? js_number(env_, value) : fails(handle, std::move(status));
   }
 
+  // Does `one` for 0, 1, ... up to `count`: how many were done, or the failure of the first. That of another one is in
+  // handle.last.
+  template <typename One>
+  napi_value does_many(Handle* handle, uint64_t count, One&& one) const {
+    for (size_t done = 0; done < count; done++) {
+      Status status = one(done);
+      if (status.ok()) continue;
+      const napi_value failed = fails(handle, std::move(status));
+      return done == 0 ? failed : js_number(env_, uint64_t{done});
+    }
+    return js_number(env_, count);
+  }
+
   // Answer of cold calls that fail.
   napi_value throws(Status status) const { return throw_status(*data_, status); }
 

@@ -1,10 +1,18 @@
 // Entries by address, and counts.
+#include <algorithm>
 #include <array>
 
 #include "binding/args.h"
 #include "binding/functions.h"
 
 namespace mmcb::binding::exported {
+
+namespace {
+
+// Stands for that of an entry that is to be added.
+constexpr double kNoAddress = -1;
+
+}  // namespace
 
 napi_value add(napi_env env, napi_callback_info info) {
   Call<2> call(env, info);
@@ -38,6 +46,52 @@ napi_value remove(napi_env env, napi_callback_info info) {
   Address address;
   if (const Code code = call.address(1, &address); code != Code::kOk) return call.fails(handle, code);
   return call.answers(handle, handle->engine->remove(address), 0);
+}
+
+napi_value writeMany(napi_env env, napi_callback_info info) {
+  Call<5> call(env, info);
+  Handle* handle = call.handle();
+  if (handle == nullptr) return call.closed();
+  if (handle->read_only) return call.fails(handle, Code::kReadOnly);
+  Bytes data;
+  std::span<double> sizes;
+  std::span<double> addresses;
+  uint64_t count = 0;
+  if (!call.bytes(1, &data) || !call.doubles(2, &sizes) || !call.doubles(3, &addresses) || !call.position(4, &count) ||
+      count > sizes.size() || count > addresses.size()) {
+    return call.fails(handle, Code::kInvalidArgument);
+  }
+  return call.does_many(handle, count, [&](size_t i) {
+    uint64_t size = 0;
+    if (!read_unsigned(sizes[i], &size) || size > data.size()) return Status(Code::kInvalidArgument);
+    const Bytes written = data.first(static_cast<size_t>(size));
+    data = data.subspan(std::min(data.size(), (written.size() + 7) & ~size_t{7}));
+    Address address;
+    if (addresses[i] == kNoAddress) {
+      MMCB_TRY(handle->engine->add(written, &address));
+      addresses[i] = static_cast<double>(address.to_integer());
+      return Status();
+    }
+    if (const Code code = read_address(addresses[i], &address); code != Code::kOk) return Status(code);
+    return handle->engine->update(address, written);
+  });
+}
+
+napi_value removeMany(napi_env env, napi_callback_info info) {
+  Call<3> call(env, info);
+  Handle* handle = call.handle();
+  if (handle == nullptr) return call.closed();
+  if (handle->read_only) return call.fails(handle, Code::kReadOnly);
+  std::span<double> addresses;
+  uint64_t count = 0;
+  if (!call.doubles(1, &addresses) || !call.position(2, &count) || count > addresses.size()) {
+    return call.fails(handle, Code::kInvalidArgument);
+  }
+  return call.does_many(handle, count, [&](size_t i) {
+    Address address;
+    if (const Code code = read_address(addresses[i], &address); code != Code::kOk) return Status(code);
+    return handle->engine->remove(address);
+  });
 }
 
 napi_value read(napi_env env, napi_callback_info info) {

@@ -9,7 +9,7 @@
   /* module.cc */ X(initialize) X(setSlab) X(keyFromBytes) X(lastError) /* open_close.cc */ X(openSync) X(open)       \
       X(close) X(closeSync) /* long_calls.cc */ X(cancel) X(flush) X(compact) X(verify)                               \
           X(backup) /* stats.cc */ X(recovery) X(stats) /* events.cc */ X(setEventListener) /* entries.cc */ X(add)   \
-              X(update) X(remove) X(read) X(readInto) X(sizeOf) X(has) X(readHeader)       \
+              X(update) X(remove) X(writeMany) X(removeMany) X(read) X(readInto) X(sizeOf) X(has) X(readHeader)       \
                   X(prefetch) X(count) X(clear) /* views.cc */ X(beginView) X(endView) /* readers.cc */ X(openReader) \
                       X(readerRead) X(closeReader) /* keyed.cc */ X(intSet) X(intGet) X(intGetInto) X(intHas)         \
                           X(intDelete) X(intAddress) X(stringSet) X(stringGet) X(stringGetInto) X(stringHas)          \

@@ -69,7 +69,7 @@ export class Store {
     return new MmcbError('MMCB_CLOSED', describe('MMCB_CLOSED', this.#name));
   }
 
-  /** The error behind the negative result of a hot call. */
+  /** The error behind the negative result of a hot call, or behind that of one which has done a part. */
   failure(result: number, subject = ''): Error {
     if (this.handle < 0 || result === -NativeCode.CLOSED) return this.closedError();
     if (result === -NativeCode.NOT_FOUND) {

@@ -225,6 +225,14 @@ export interface NativeBinding {
   update(handle: number, address: number, data: Uint8Array): number;
   remove(handle: number, address: number): number;
   /**
+   * Adds entries (addresses[i] is -1, and filled in) or updates them, `count` in all, one after the other. The data of the first
+   * begin with `data`, those of each other one at the next multiple of 8 behind the sizes[i] bytes of the one before. -code where
+   * the first cannot be written, else how many were; if those are not all, lastError says why.
+   */
+  writeMany(handle: number, data: Uint8Array, sizes: Float64Array, addresses: Float64Array, count: number): number;
+  /** Removes the entries of addresses[0..count), one after the other. The answer is as that of writeMany. */
+  removeMany(handle: number, addresses: Float64Array, count: number): number;
+  /**
    * The size of the entry's data. The bytes lie in the slab from `position` if they fit there; if they do not, nothing was
    * copied: use another slab or readInto.
    */

@@ -13,6 +13,7 @@ import type { WaitOptions } from '../buffer/options.js';
 import type { RecoveryReport } from '../buffer/reports.js';
 import { checkNumber, readOptions } from '../internal/options.js';
 import { ItemIterator } from './consumers.js';
+import type { QueueStats } from './counters.js';
 import { Lease, type LeaseHolder, type QueueEntry } from './lease.js';
 import {
   type ConsumeOptions,
@@ -25,7 +26,6 @@ import {
   type QueueItem,
 } from './options.js';
 import type { QueueSide } from './queue-side.js';
-import type { QueueStats } from './queue-state.js';
 import { Seat } from './shared/seat.js';
 import { checkItem, checkItems, checkKey } from './storing.js';
 

@@ -9,12 +9,13 @@ import type { Store } from '../internal/lifecycle.js';
 import { hashOf } from '../internal/text.js';
 import type { FullClock } from './clock.js';
 import { Consumers } from './consumers.js';
+import type { QueueCounts } from './counters.js';
 import { type Encoded, ItemValues } from './item-values.js';
 import type { HeldItem, QueueEntry } from './lease.js';
 import type { QueueItem } from './options.js';
 import { Counter, emptyIndex, NONE, QueueIndex, State } from './queue-index.js';
 import type { QueueSide } from './queue-side.js';
-import { type LeaseToken, type QueueCounts, QueueState, type StateOptions } from './queue-state.js';
+import { type LeaseToken, QueueState, type StateOptions } from './queue-state.js';
 import { QueueTime } from './queue-time.js';
 import { Storing, type StoringOptions } from './storing.js';
 
@@ -114,21 +115,34 @@ export class QueueCore<V> implements QueueSide<V> {
   #retrieveNext(entries: QueueEntry<V>[], limit: number, until: number, now: number): void {
     const state = this.#state;
     const slots = state.takeOut(until, limit - entries.length);
-    let done = 0;
+    const before = entries.length;
+    let finished = 0; // of the slots; an entry of each, and of others whose records are removed with the next ones
+    const removeRest = (): void => {
+      while (before + finished < entries.length) {
+        finished += state.removeAll(slots.subarray(finished, entries.length - before));
+      }
+    };
     try {
-      while (done < slots.length) {
-        const slot = slots[done] as number;
+      for (const slot of slots) {
         const record = state.peek(slot);
         const { key, updates, hasHeld } = record;
         const value = this.#values.decodeRecord(record); // first: what cannot be decoded stays where it is
-        state.finish(slot, record, now);
-        done += 1;
-        state.counters.retrieved += 1;
+        if (!state.endsWithNothing(record, now)) {
+          removeRest();
+          state.finish(slot, record, now);
+          finished += 1;
+        }
         entries.push({ key, value, updates });
         if (hasHeld) break; // what was held behind it may be due before the others
       }
     } finally {
-      state.putBack(slots.subarray(done));
+      try {
+        removeRest();
+      } finally {
+        state.counters.retrieved += finished;
+        entries.length = before + finished;
+        state.putBack(slots.subarray(finished));
+      }
     }
   }
 

@@ -45,7 +45,7 @@ export const Counter = {
 } as const;
 const COUNTERS = 16;
 
-/** A slot: numbers of 8 bytes, then words of 4, the last of which is not used. */
+/** A slot: numbers of 8 bytes, then words of 4. */
 const NUMBERS = 7;
 const ADDRESS = 0;
 const DUE = 1;
@@ -57,6 +57,7 @@ const NEXT = 9;
 const READY_PLACE = 10;
 const TIMER_PLACE = 11;
 const STATE = 12;
+const PENDING = 13;
 
 /** Bytes for each slot: itself, and one word each in the buckets and in the heap and the run of two orders. */
 export const bytesPerSlot = NUMBERS * 8 + 5 * 4;
@@ -183,6 +184,15 @@ export class QueueIndex {
     return this.#numbers[slot * NUMBERS + ORDER] as number;
   }
 
+  /** Whether there is a record for it that is not in the file yet; somebody's mark, which nothing here goes by. */
+  isPending(slot: number): boolean {
+    return this.#word(slot, PENDING) !== 0;
+  }
+
+  setPending(slot: number, pending: boolean): void {
+    this.#words[slot * WORDS + PENDING] = pending ? 1 : 0;
+  }
+
   #word(slot: number, field: number): number {
     return this.#words[slot * WORDS + field] as number;
   }
@@ -199,9 +209,14 @@ export class QueueIndex {
     const slot = this.counters[Counter.FREE] as number;
     this.counters[Counter.FREE] = this.#word(slot, NEXT);
     this.#words[slot * WORDS + HASH] = hash;
-    this.#numbers[slot * NUMBERS + ADDRESS] = address;
+    this.setAddress(slot, address);
     this.#chain(slot);
     return slot;
+  }
+
+  /** Says where the record of a slot is. */
+  setAddress(slot: number, address: number): void {
+    this.#numbers[slot * NUMBERS + ADDRESS] = address;
   }
 
   /** Sets a slot's state and what goes with it. `time` is Infinity where time alone changes nothing. */

@@ -1,7 +1,9 @@
 /** What a queue does, from where it is asked: by the index in this thread (queue-core.ts), or by asking another (shared/). */
+
+import type { QueueCounts } from './counters.js';
 import type { HeldItem, QueueEntry } from './lease.js';
 import type { QueueItem } from './options.js';
-import type { LeaseToken, QueueCounts } from './queue-state.js';
+import type { LeaseToken } from './queue-state.js';
 
 /** Arguments have been checked; times are milliseconds, delays relative to now. See DelayQueue for what each does. */
 export interface QueueSide<V> {

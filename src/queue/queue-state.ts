@@ -3,17 +3,19 @@
  *
  * Invariants
  * - The file is the truth: the index can be made again from it at any time (`load`), and is when the queue is opened.
- * - The file is changed first, by one call for each key, and then the index, which cannot fail: what throws has changed
- *   nothing. Memory that the index will need is reserved before.
+ * - The file is changed first, by one change for each key, and then the index, which cannot fail: what throws has changed
+ *   nothing. Memory that the index will need is reserved before. Records of one call may go to the file together
+ *   (PendingRecords).
  * - What time alone does (a lease ends, an item or an id expires) is done by `settle`, before anything looks at the state.
  * - An item in flight keeps its value; what is stored under its key meanwhile is held beside it, and becomes the key's
  *   next item when the first is acknowledged or retrieved.
  */
 import { EntryCursor, readEntry } from '../buffer/entry-cursor.js';
-import type { BufferStats } from '../buffer/reports.js';
 import type { Store } from '../internal/lifecycle.js';
 import { EntryKind, NativeCode } from '../internal/native.js';
 import { hashOf } from '../internal/text.js';
+import type { QueueCounters } from './counters.js';
+import { PendingRecords } from './pending-records.js';
 import { Counter, FETCHED, NONE, type QueueIndex, State } from './queue-index.js';
 import { type Held, isOfKey, type RecordHead, RecordWriter, StoredRecord } from './record.js';
 
@@ -35,35 +37,6 @@ export interface LeaseToken {
   slot: number;
 }
 
-/** What has happened. */
-export interface QueueCounters {
-  stored: number;
-  coalesced: number;
-  duplicates: number;
-  expired: number;
-  retrieved: number;
-  leased: number;
-  acknowledged: number;
-  returned: number;
-}
-
-/** Counters of the index, and of what has happened since the thread that has it opened the queue. */
-export interface QueueCounts extends QueueCounters {
-  /** Items that wait, due or not. */
-  waiting: number;
-  /** Items that are out. */
-  inFlight: number;
-  /** Keys of which only the last unique id is kept. */
-  remembered: number;
-  /** Bytes of memory that the index takes. */
-  indexBytes: number;
-}
-
-/** All counters of a queue. */
-export interface QueueStats extends QueueCounts {
-  buffer: BufferStats;
-}
-
 export class QueueState {
   readonly index: QueueIndex;
   readonly counters: QueueCounters = {
@@ -79,7 +52,8 @@ export class QueueState {
 
   readonly #store: Store;
   readonly #options: StateOptions;
-  readonly #writer = new RecordWriter();
+  readonly #writer = new RecordWriter(4096);
+  readonly #pending: PendingRecords;
   /** Bytes of the record that `find` has found, at the slab's position; 0 where it does not fit there. */
   #found = 0;
   /** Addresses of what is being fetched. */
@@ -91,6 +65,7 @@ export class QueueState {
     this.#store = store;
     this.index = index;
     this.#options = options;
+    this.#pending = new PendingRecords(store, index, this.counters);
   }
 
   /** Keys that wait or are in flight. */
@@ -139,9 +114,9 @@ export class QueueState {
   find(key: string, hash: number): number {
     const { index } = this;
     for (let slot = index.first(hash); slot !== NONE; slot = index.following(slot)) {
+      if (index.isPending(slot)) this.flush();
       const { native, handle, slab } = this.#store;
-      const address = index.addressOf(slot);
-      const size = native.read(handle, address, slab.position);
+      const size = native.read(handle, index.addressOf(slot), slab.position);
       if (size < 0) throw this.#store.failure(size);
       if (slab.position + size <= slab.bytes.length) {
         if (isOfKey(slab.bytes, slab.position, key)) {
@@ -224,16 +199,27 @@ export class QueueState {
     return order;
   }
 
-  /** Adds the record of a key that has none. */
+  /** Adds the record of a key that has none, which waits. It is in the file after the next `flush`. */
   insert(head: RecordHead, key: string, hash: number, id: string | undefined, value: Uint8Array): void {
-    const { index } = this;
-    index.reserve();
-    const { native, handle } = this.#store;
-    const address = this.#check(native.add(handle, this.#writer.write(head, key, id, value)));
-    this.#set(index.add(hash, address), head);
+    this.#pending.add(head, this.#timeOf(head), key, hash, id, value);
   }
 
-  /** Replaces the record of a key. */
+  /** Replaces the record of an item that waits by one that does; in the file after the next `flush`. */
+  coalesce(slot: number, head: RecordHead, key: string, id: string | undefined, value: Uint8Array): void {
+    this.#pending.replace(slot, head, this.#timeOf(head), key, id, value);
+  }
+
+  /** Brings what `insert` and `coalesce` were given into the file, in order. Where it throws, the rest is left to `discard`. */
+  flush(): void {
+    this.#pending.flush();
+  }
+
+  /** Gives up what is not in the file; how many records. */
+  discard(): number {
+    return this.#pending.discard();
+  }
+
+  /** Replaces the record of a key; nothing else is pending. */
   replace(slot: number, head: RecordHead, key: string, id: string | undefined, value: Uint8Array, held?: Held): void {
     this.#update(slot, this.#writer.write(head, key, id, value, held));
     this.#set(slot, head);
@@ -306,6 +292,10 @@ export class QueueState {
 
   /** Ends an item: its held update takes its place; else what is left is its unique id, or nothing. */
   finish(slot: number, record: StoredRecord, now: number): void {
+    if (this.endsWithNothing(record, now)) {
+      this.remove(slot);
+      return;
+    }
     const { held, id } = record;
     if (held !== undefined) {
       const head: RecordHead = {
@@ -322,10 +312,15 @@ export class QueueState {
         byIteration: false,
       };
       this.replace(slot, head, record.key, id, held.value);
-    } else if (id !== undefined && now - record.idStored < this.#options.dedupeFor) {
+    } else {
       const head: RecordHead = { ...headOf(record), state: State.REMEMBERED, touched: now, byIteration: false };
       this.replace(slot, head, record.key, id, new Uint8Array());
-    } else this.remove(slot);
+    }
+  }
+
+  /** Whether `finish` will leave nothing of a record. */
+  endsWithNothing(record: StoredRecord, now: number): boolean {
+    return !record.hasHeld && !(record.hasId && now - record.idStored < this.#options.dedupeFor);
   }
 
   /** Removes a record. */
@@ -334,6 +329,17 @@ export class QueueState {
     this.#check(native.remove(handle, this.index.addressOf(slot)));
     this.#store.changes++;
     this.index.delete(slot);
+  }
+
+  /** Removes the records of up to FETCHED slots, in order; how many of them. Throws where the first cannot be removed. */
+  removeAll(slots: Uint32Array): number {
+    const { index } = this;
+    const { native, handle } = this.#store;
+    for (let i = 0; i < slots.length; i++) this.#fetched[i] = index.addressOf(slots[i] as number);
+    const removed = this.#check(native.removeMany(handle, this.#fetched, slots.length));
+    this.#store.changes += removed;
+    for (let i = 0; i < removed; i++) index.delete(slots[i] as number);
+    return removed;
   }
 
   // ---- Time ----
@@ -360,12 +366,15 @@ export class QueueState {
 
   /** Brings the index up to a record that has just been written. */
   #set(slot: number, head: RecordHead): void {
+    this.index.set(slot, head.state, head.due, head.order, this.#timeOf(head));
+  }
+
+  /** When time alone changes a record. */
+  #timeOf(head: RecordHead): number {
     const { ttl, dedupeFor } = this.#options;
-    let time = NEVER;
-    if (head.state === State.LEASED) time = head.byIteration ? NEVER : head.deadline;
-    else if (head.state === State.REMEMBERED) time = head.idStored + dedupeFor;
-    else if (head.attempts === 0) time = head.stored + ttl;
-    this.index.set(slot, head.state, head.due, head.order, time);
+    if (head.state === State.LEASED) return head.byIteration ? NEVER : head.deadline;
+    if (head.state === State.REMEMBERED) return head.idStored + dedupeFor;
+    return head.attempts === 0 ? head.stored + ttl : NEVER;
   }
 
   #update(slot: number, bytes: Uint8Array): void {

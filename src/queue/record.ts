@@ -102,20 +102,55 @@ function headWords(bytes: Uint8Array, start: number): Words {
 
 /** Makes the bytes of records, in a memory that is used again: they are for writing at once. */
 export class RecordWriter {
-  readonly #staging = new Staging(4096);
-  #words = new Words(this.#staging.bytes);
+  readonly #staging: Staging;
+  #words: Words;
+
+  /** `size`: bytes at the beginning, a multiple of 8. */
+  constructor(size: number) {
+    this.#staging = new Staging(size);
+    this.#words = new Words(this.#staging.bytes);
+  }
+
+  /** The memory: that of a record until the next is made, or `fits` is false. */
+  get bytes(): Buffer {
+    return this.#staging.bytes;
+  }
 
   /** The bytes of a record. `id` and `held` may be undefined. */
   write(head: RecordHead, key: string, id: string | undefined, value: Uint8Array, held?: Held): Buffer {
-    const heldBytes = held === undefined ? 0 : HELD_HEADER + held.value.length;
-    const most = HEADER + 2 * (key.length + (id?.length ?? 0)) + value.length + heldBytes;
-    if (this.#staging.reserve(most)) this.#words = new Words(this.#staging.bytes);
+    if (!this.fits(0, key, id, value, held)) {
+      this.#staging.reserve(mostBytes(key, id, value, held));
+      this.#words = new Words(this.#staging.bytes);
+    }
+    return this.view(this.put(0, head, key, id, value, held));
+  }
+
+  /** The first `size` bytes. */
+  view(size: number): Buffer {
+    return this.#staging.view(size);
+  }
+
+  /** Whether there is room for a record that begins at `start`. */
+  fits(start: number, key: string, id: string | undefined, value: Uint8Array, held?: Held): boolean {
+    return start + mostBytes(key, id, value, held) <= this.#staging.bytes.length;
+  }
+
+  /** Puts a record into the memory, and returns where it ends. Precondition: `start` is a multiple of 8, and it `fits`. */
+  put(
+    start: number,
+    head: RecordHead,
+    key: string,
+    id: string | undefined,
+    value: Uint8Array,
+    held: Held | undefined,
+  ): number {
     const target = this.#staging.bytes;
-    const idStart = putText(target, key, HEADER);
-    const keyBytes = idStart - HEADER;
+    const keyStart = start + HEADER;
+    const idStart = putText(target, key, keyStart);
+    const keyBytes = idStart - keyStart;
     let at = id === undefined ? idStart : putText(target, id, idStart);
     const idBytes = at - idStart;
-    writeHead(this.#words, 0, head);
+    writeHead(this.#words, start / 8, head);
     const flags =
       (keyBytes === key.length ? 0 : Flag.KEY_UTF16) |
       (id === undefined || idBytes === id.length ? 0 : Flag.ID_UTF16) |
@@ -123,23 +158,28 @@ export class RecordWriter {
       (held === undefined ? 0 : Flag.HELD) |
       (head.byIteration ? Flag.ITERATION : 0);
     const { integers } = this.#words;
-    integers[0] = head.state | (flags << 8) | (VERSION << 16);
-    integers[1] = keyBytes;
-    integers[18] = value.length;
-    integers[19] = idBytes;
+    const first = start / 4;
+    integers[first] = head.state | (flags << 8) | (VERSION << 16);
+    integers[first + 1] = keyBytes;
+    integers[first + 18] = value.length;
+    integers[first + 19] = idBytes;
     target.set(value, at);
     at += value.length;
-    if (held !== undefined) {
-      target.writeDoubleLE(held.due, at);
-      target.writeDoubleLE(held.first, at + 8);
-      target.writeDoubleLE(held.stored, at + 16);
-      target.writeUInt32LE(held.updates, at + 24);
-      target.writeUInt32LE(held.value.length, at + 28);
-      target.set(held.value, at + HELD_HEADER);
-      at += heldBytes;
-    }
-    return this.#staging.view(at);
+    if (held === undefined) return at;
+    target.writeDoubleLE(held.due, at);
+    target.writeDoubleLE(held.first, at + 8);
+    target.writeDoubleLE(held.stored, at + 16);
+    target.writeUInt32LE(held.updates, at + 24);
+    target.writeUInt32LE(held.value.length, at + 28);
+    target.set(held.value, at + HELD_HEADER);
+    return at + HELD_HEADER + held.value.length;
   }
+}
+
+/** Bytes that a record takes at most. */
+function mostBytes(key: string, id: string | undefined, value: Uint8Array, held: Held | undefined): number {
+  const heldBytes = held === undefined ? 0 : HELD_HEADER + held.value.length;
+  return HEADER + 2 * (key.length + (id?.length ?? 0)) + value.length + heldBytes;
 }
 
 const NO_BYTES = Buffer.alloc(0);
@@ -215,8 +255,12 @@ export class StoredRecord implements RecordHead {
     return readText(this.bytes, this.#start + HEADER, this.#keyBytes, (this.#flags & Flag.KEY_UTF16) !== 0);
   }
 
+  get hasId(): boolean {
+    return (this.#flags & Flag.ID) !== 0;
+  }
+
   get id(): string | undefined {
-    if ((this.#flags & Flag.ID) === 0) return undefined;
+    if (!this.hasId) return undefined;
     return readText(
       this.bytes,
       this.#start + HEADER + this.#keyBytes,

@@ -34,7 +34,19 @@ export class Storing<V> {
   }
 
   /** Stores an item that was checked; false if it is a duplicate. Throws with nothing changed. */
-  store(item: QueueItem<V | Encoded>, now: number, hash = hashOf(item.key)): boolean {
+  store(item: QueueItem<V | Encoded>, now: number): boolean {
+    try {
+      const isStored = this.#store(item, now, hashOf(item.key));
+      this.#state.flush();
+      return isStored;
+    } catch (error) {
+      this.#state.discard();
+      throw error;
+    }
+  }
+
+  /** The same, but that it is in the file only after the next flush, and with it all items before. */
+  #store(item: QueueItem<V | Encoded>, now: number, hash: number): boolean {
     const { key, uniqueId } = item;
     const state = this.#state;
     const { counters } = state;
@@ -43,37 +55,55 @@ export class Storing<V> {
       this.#assertRoom();
       const head = this.#fresh(now, this.#due(item, now), state.newOrder());
       state.insert(head, key, hash, uniqueId, this.#values.encode(item.value));
-      counters.stored += 1;
       return true;
     }
-    let record = state.peekFound(slot);
+    const record = state.peekFound(slot);
     if (uniqueId !== undefined && record.id === uniqueId && now - record.idStored < this.#options.dedupeFor) {
       counters.duplicates += 1;
       return false;
     }
     const current = state.index.stateOf(slot);
+    if (current === State.WAITING && !record.hasHeld) {
+      this.#coalesce(slot, this.#values.merges ? state.read(slot) : record, item, now);
+      return true;
+    }
+    state.flush(); // what is not common goes alone
     if (current === State.REMEMBERED) {
       this.#assertRoom();
       const head = this.#fresh(now, this.#due(item, now), state.newOrder());
       state.replace(slot, head, key, uniqueId, this.#values.encode(item.value));
-    } else if (current === State.LEASED || record.hasHeld) {
-      record = state.read(slot);
-      this.#hold(slot, record, current, item, now);
-    } else this.#coalesce(slot, this.#values.merges ? state.read(slot) : record, item, now);
+    } else this.#hold(slot, state.read(slot), current, item, now);
     counters.stored += 1;
     return true;
   }
 
   /** Stores items that were checked, in order. StoreAllError: those before the one that failed are stored. */
   storeAll(items: readonly QueueItem<V | Encoded>[], now: number): void {
-    for (let at = 0; at < items.length; at++) {
-      if (at % FETCHED === 0) this.#fetch(items, at);
-      try {
-        this.store(items[at] as QueueItem<V | Encoded>, now, this.#hashes[at % FETCHED]);
-      } catch (error) {
-        throw error instanceof MmcbError ? new StoreAllError(at, error) : error;
+    let at = 0;
+    try {
+      for (; at < items.length; at++) {
+        if (at % FETCHED === 0) {
+          this.#state.flush();
+          this.#fetch(items, at);
+        }
+        this.#store(items[at] as QueueItem<V | Encoded>, now, this.#hashes[at % FETCHED] as number);
       }
+      this.#state.flush();
+    } catch (error) {
+      this.#fail(at, error);
     }
+  }
+
+  /** The item at `at` was not stored, for this reason, unless one before it was not. */
+  #fail(at: number, reason: unknown): never {
+    let error = reason;
+    try {
+      this.#state.flush();
+    } catch (earlier) {
+      error = earlier;
+    }
+    const index = at - this.#state.discard();
+    throw error instanceof MmcbError ? new StoreAllError(index, error) : error;
   }
 
   /** Hashes the keys of the next items, and fetches what is known of them. */
@@ -102,8 +132,7 @@ export class Storing<V> {
     record.touched = now;
     record.idStored = now;
     record.updates += 1;
-    this.#state.replace(slot, record, item.key, item.uniqueId, bytes);
-    this.#state.counters.coalesced += 1;
+    this.#state.coalesce(slot, record, item.key, item.uniqueId, bytes);
   }
 
   /** A store for a key in flight, or one that has come back with an update held behind it. */

@@ -10,8 +10,10 @@
  * The state of a request is a word that holds its number and what has become of it; whoever changes it first from ASKED has
  * decided whether it is done. So a guest that gives up waiting knows whether its request will still be done.
  */
+
+import type { QueueCounts } from '../counters.js';
 import type { HeldItem } from '../lease.js';
-import type { LeaseToken, QueueCounts } from '../queue-state.js';
+import type { LeaseToken } from '../queue-state.js';
 
 /** The name of the channel of a file, and of that of a guest. */
 export const fileChannel = (identity: string): string => `mmcb:queue:${identity}`;

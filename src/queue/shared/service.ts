@@ -1,9 +1,11 @@
 /** Service: the calls of one guest, done by the core; also by a guest itself that has become the host. */
+
+import type { QueueCounts } from '../counters.js';
 import { Encoded } from '../item-values.js';
 import type { HeldItem } from '../lease.js';
 import type { QueueItem } from '../options.js';
 import type { QueueCore } from '../queue-core.js';
-import type { LeaseToken, QueueCounts } from '../queue-state.js';
+import type { LeaseToken } from '../queue-state.js';
 import type { Calls, EncodedItem } from './protocol.js';
 
 /** A copy without the memory around it, which cloning would send along. */
