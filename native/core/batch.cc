@@ -76,7 +76,8 @@ Status Batch::write_version(Change& change, Bytes data) {
   header.data_size = static_cast<uint32_t>(data.size());
   header.capacity = engine_.capacity_for(header.key_size, data.size());
   header.version++;
-  MMCB_TRY(engine_.place_entry(Stream::kFresh, &header, &change.place));
+  MMCB_TRY(change.existed ? engine_.place_update(change.old.header.total_size(), &header, &change.place)
+                          : engine_.place_entry(Stream::kFresh, &header, &change.place));
   engine_.fill(change.place, &header, change.key, data);
   if (MMCB_BUG(kBatchPublishesEarly)) engine_.publish(change.place, header);
   change.header = header;
@@ -215,7 +216,7 @@ Status Batch::arm(const std::vector<std::byte>& list) {
   header.data_size = static_cast<uint32_t>(list.size());
   header.capacity = static_cast<uint32_t>(align8(list.size()));
   Place place;
-  MMCB_TRY(e.place_entry(Stream::kFresh, &header, &place));
+  MMCB_TRY(e.place_update(header.total_size(), &header, &place));  // garbage as soon as it is carried out
   e.fill(place, &header, {}, list);
   if (!MMCB_BUG(kRedoListNotPublished)) e.publish(place, header);
   e.journal_.arm_redo_list(place.offset);
@@ -319,15 +320,17 @@ Status Batch::commit() {
 
 Status Engine::batch(std::span<BatchOperation> operations) {
   throttle();
-  std::lock_guard guard(lock_);
-  MMCB_TRY(writable());
-  Status status = guarded([&]() -> Status {
-    Batch batch(*this);
-    MMCB_TRY(batch.prepare(operations));
-    return batch.commit();
+  return with_update_space([&]() -> Status {
+    std::lock_guard guard(lock_);
+    MMCB_TRY(writable());
+    Status status = guarded([&]() -> Status {
+      Batch batch(*this);
+      MMCB_TRY(batch.prepare(operations));
+      return batch.commit();
+    });
+    MMCB_TRY(check_file());
+    return status;
   });
-  MMCB_TRY(check_file());
-  return status;
 }
 
 // Ends every segment instead of every entry: the list is as short as the file has segments.

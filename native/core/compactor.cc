@@ -12,13 +12,22 @@ namespace {
 // Compacting a segment with less garbage than this moves much to gain little.
 constexpr uint64_t kWorthwhileShare = 5;   // kGarbage: a fifth
 constexpr uint64_t kPressureShare = 20;    // kPressure: a twentieth
-constexpr uint64_t kNoticeableShare = 64;  // kAll: a sixty-fourth
+constexpr uint64_t kNoticeableShare = 64;  // kShortage, kAll: a sixty-fourth
 // The write lock is held for about this many bytes of moves at a time.
 constexpr uint64_t kChunk = 16 << 10;
 // Freed segments wait for a sync point; asking for one each time this share of the file waits keeps the file from growing
 // by more than that.
 constexpr uint64_t kSyncShare = 16;
 constexpr unsigned kMaxRounds = 4;
+
+// A victim has at least one part in so many of garbage.
+uint64_t victim_share(Compactor::Goal goal) {
+  switch (goal) {
+    case Compactor::Goal::kGarbage: return kWorthwhileShare;
+    case Compactor::Goal::kPressure: return kPressureShare;
+    default: return kNoticeableShare;
+  }
+}
 
 }  // namespace
 
@@ -59,8 +68,7 @@ void Compactor::choose_victims() {
     const uint64_t garbage = segments.garbage_of(i) + segments.excess_slack_of(i, e.options_.extension_factor);
     const uint64_t live = s.live_bytes + s.slack_bytes;
     if (goal_ != Goal::kAll) {
-      const uint64_t share = goal_ == Goal::kGarbage ? kWorthwhileShare : kPressureShare;
-      if (s.run_length == 1 && garbage >= size / share) candidates.push_back({i, garbage});
+      if (s.run_length == 1 && garbage >= size / victim_share(goal_)) candidates.push_back({i, garbage});
     } else if (round_ == 0) {
       // Thinly filled segments are worth merging, too.
       if (s.run_length == 1 && (garbage >= size / kNoticeableShare || (sealed && live < size / 2))) {
@@ -208,8 +216,7 @@ Status Compactor::take_step(uint64_t budget, Next* next) {
   if (!victims_.empty() && freed_since_sync_ < sync_after) {
     *next = Next::kMore;
     Status status = move_some(budget);
-    const bool is_full = status.code() == Code::kNoSpace || status.code() == Code::kFull;
-    if (!is_full || freed_since_sync_ == 0) return status;
+    if (!status.lacks_space() || freed_since_sync_ == 0) return status;
     // There is no room left to move to, but what was emptied becomes free with a sync point.
   }
   if (freed_since_sync_ != 0) {

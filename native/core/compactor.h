@@ -24,6 +24,7 @@ class Compactor {
   enum class Goal : uint8_t {
     kGarbage,   // segments whose garbage share is worth it: what the policies run
     kPressure,  // the worst segments, whatever their share, up to a sixteenth of the file: what held-up writers wait for
+    kShortage,  // every segment with garbage: what runs when there is no space even for updates
     kAll,       // every segment with garbage, then move entries to the front of the file: what compact() runs
   };
   enum class Next : uint8_t {

@@ -302,11 +302,12 @@ uint64_t Engine::space_limit() const {
   const uint64_t ideal = ideal_space();
   const auto by_data =
       static_cast<uint64_t>(kSpaceFactor * options_.extension_factor * static_cast<double>(data_size_));
-  // Of this, one free segment is not for writers (Segments::keep_spare()).
-  const uint64_t spare = segments_.segment_size();
-  const uint64_t by_share = ideal + ideal / kSpareShare + kSpareSegments * spare;
+  const uint64_t segment = segments_.segment_size();
+  const uint64_t by_share = ideal + ideal / kSpareShare + kSpareSegments * segment;
+  // Of this, some free segments are not for writers.
+  const uint64_t spare = segments_.spare_segments() * segment;
   if (by_data >= by_share + spare) return by_data - spare;
-  return ideal + ideal / kSmallEntriesShare + kSpareSegments * spare;
+  return ideal + ideal / kSmallEntriesShare + kSpareSegments * segment;
 }
 
 uint64_t Engine::wanted_space() const {

@@ -18,6 +18,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/address.h"
@@ -227,6 +228,17 @@ class Engine {
   // Runs one change under the lock. A change that met a hole in the file has failed, whatever it says.
   template <typename Body>
   Status change(Body&& body);
+  // Makes an attempt, without the lock, and another one where it found no space for an update and it has been tried to make some.
+  template <typename Attempt>
+  Status with_update_space(Attempt&& attempt) {
+    // A loop, so that there is one call, which is made in place.
+    for (bool again = false;; again = true) {
+      Status status = attempt();
+      if (!status.is_worth_space() || again || !make_space()) [[likely]]
+        return status;
+    }
+  }
+  bool make_space() { return space_listener_ != nullptr && space_listener_->make_space(); }
   // Resolves and reads the header; kNotFound, or kCorrupt where the header cannot be this entry's.
   Status locate(Address address, Found* found) const;
   Status read_header(uint64_t offset, Found* found) const;
@@ -256,7 +268,18 @@ class Engine {
   void end_sealed_if_empty();
 
   // Takes a place and completes the header for it, without storing anything.
-  Status place_entry(Stream stream, EntryHeader* header, Place* place);
+  Status place_entry(Stream stream, EntryHeader* header, Place* place) {
+    header->epoch = open_epoch_.load(std::memory_order_relaxed);
+    const uint64_t size = header->total_size();
+    if (!segments_.place_in_active(stream, size, place)) [[unlikely]]
+      MMCB_TRY(take_place(stream, size, place));
+    header->ordinal = place->ordinal;
+    return Status();
+  }
+  // The same for what takes the place of a version of `old_size` bytes in all, which becomes garbage: where that is as much as is
+  // wanted, there is a place when new entries have none any more.
+  Status place_update(uint64_t old_size, EntryHeader* header, Place* place);
+  Status take_place(Stream stream, uint64_t size, Place* place);
   // Stores everything of an entry but its checksum: it is not there yet. Sets header->crc.
   void fill(const Place& place, EntryHeader* header, Bytes key, Bytes data);
   // Stores the checksum: now it is there.
@@ -381,6 +404,7 @@ class Engine {
   uint32_t stored_generation_ = 0;
   std::vector<uint64_t> snapshots_;  // epochs, ascending
   Status failure_;
+  bool is_full_ = false;  // there was no space for a new entry when an update was last at its end
   std::atomic<bool> failed_{false};
   std::atomic<bool> dirty_{false};
   mutable std::atomic<bool> damage_met_{false};

@@ -15,7 +15,6 @@
 #include "core/stores.h"
 
 namespace mmcb {
-
 // ---- Public calls ---------------------------------------------------------------------------------------------------------
 
 template <typename Body>
@@ -44,14 +43,16 @@ Status Engine::update(Address address, Bytes data) {
   throttle();
   // The miss on the entry's line is taken before the lock, not under it.
   if (const uint64_t offset = slots_.resolve(address); offset != 0) __builtin_prefetch(volume_.at(offset), 1);
-  return change([&] {
-    Found found;
-    MMCB_TRY(locate(address, &found));
-    // The new version takes the key over: a damaged one must not get a checksum that holds.
-    if (found.header.key_size != 0) MMCB_TRY(check_found(found));
-    MMCB_TRY(update_found(found, data));
-    updates_++;
-    return Status();
+  return with_update_space([&] {
+    return change([&] {
+      Found found;
+      MMCB_TRY(locate(address, &found));
+      // The new version takes the key over: a damaged one must not get a checksum that holds.
+      if (found.header.key_size != 0) MMCB_TRY(check_found(found));
+      MMCB_TRY(update_found(found, data));
+      updates_++;
+      return Status();
+    });
   });
 }
 
@@ -74,22 +75,24 @@ Status Engine::set(Key key, Bytes data, Address* address) {
   throttle();
   const uint64_t word = word_of(key);
   index_for(key.kind).prefetch(word);
-  return change([&] {
-    Found found;
-    KeyIndex::Vacancy vacancy;
-    Status status = locate(key, word, &found, &vacancy);
-    if (status.ok()) {
-      if (address != nullptr) *address = found.address;
-      MMCB_TRY(update_found(found, data));
-      updates_++;
+  return with_update_space([&] {
+    return change([&] {
+      Found found;
+      KeyIndex::Vacancy vacancy;
+      Status status = locate(key, word, &found, &vacancy);
+      if (status.ok()) {
+        if (address != nullptr) *address = found.address;
+        MMCB_TRY(update_found(found, data));
+        updates_++;
+        return Status();
+      }
+      if (status.code() != Code::kNotFound) return status;
+      Address fresh;
+      MMCB_TRY(insert_new(key, word, vacancy, data, &fresh));
+      if (address != nullptr) *address = fresh;
+      adds_++;
       return Status();
-    }
-    if (status.code() != Code::kNotFound) return status;
-    Address fresh;
-    MMCB_TRY(insert_new(key, word, vacancy, data, &fresh));
-    if (address != nullptr) *address = fresh;
-    adds_++;
-    return Status();
+    });
   });
 }
 
@@ -135,20 +138,28 @@ void Engine::settle_digest() {
 
 // ---- Stores -------------------------------------------------------------------------------------------------------------------
 
-Status Engine::place_entry(Stream stream, EntryHeader* header, Place* place) {
-  header->epoch = open_epoch_.load(std::memory_order_relaxed);
+Status Engine::take_place(Stream stream, uint64_t size, Place* place) {
+  const uint64_t epoch = open_epoch_.load(std::memory_order_relaxed);
+  Status status = segments_.allocate(stream, size, epoch, place);
+  if (!status.lacks_space()) return status;
+  // Space that has become reusable since the last sync point may do. Without any the disk need not be asked again: that
+  // takes a full file system milliseconds.
+  const uint32_t free = segments_.free_segments();
+  release_space();
+  return segments_.free_segments() == free ? std::move(status) : segments_.allocate(stream, size, epoch, place);
+}
+
+Status Engine::place_update(uint64_t old_size, EntryHeader* header, Place* place) {
   const uint64_t size = header->total_size();
-  if (!segments_.place_in_active(stream, size, place)) {
-    Status status = segments_.allocate(stream, size, header->epoch, place);
-    if (status.code() == Code::kNoSpace || status.code() == Code::kFull) {
-      // Space that has become reusable since the last sync point may do. Without any the disk need not be asked again: that
-      // takes a full file system milliseconds.
-      const uint32_t free = segments_.free_segments();
-      release_space();
-      if (segments_.free_segments() == free) return status;
-      status = segments_.allocate(stream, size, header->epoch, place);
-    }
-    if (!status.ok()) return status;
+  if (size > old_size || segments_.is_large(size)) return place_entry(Stream::kFresh, header, place);
+  header->epoch = open_epoch_.load(std::memory_order_relaxed);
+  if (!segments_.place_in_active(Stream::kFresh, size, place) &&
+      !(is_full_ && segments_.place_in_active(Stream::kUpdates, size, place))) {
+    Status status = take_place(Stream::kFresh, size, place);
+    is_full_ = status.lacks_space();
+    if (is_full_ && take_place(Stream::kUpdates, size, place).ok()) status = Status();
+    if (status.lacks_space()) return std::move(status).for_update();
+    MMCB_TRY(status);
   }
   header->ordinal = place->ordinal;
   return Status();
@@ -303,7 +314,8 @@ Status Engine::relocate(const Found& found, Bytes data, Stream stream) {
   header.version++;
   MMCB_TRY(reserve_order(header.kind, 0, 1));
   Place place;
-  MMCB_TRY(place_entry(stream, &header, &place));
+  MMCB_TRY(stream == Stream::kCold ? place_entry(stream, &header, &place)
+                                   : place_update(found.header.total_size(), &header, &place));
   const Bytes key = key_of(found);
   fill(place, &header, key, data);
   // Key, and when compacting data, come from the file: nothing read from a hole gets a checksum that holds.

@@ -71,7 +71,7 @@ Status Segments::allocate(Stream stream, uint64_t total_size, uint64_t epoch, Pl
     const uint64_t bytes = kSegmentOverhead + total_size + 8;
     const auto length = static_cast<uint32_t>((bytes + segment_size_ - 1) / segment_size_);
     uint32_t first;
-    MMCB_TRY(keep_spare(length));
+    MMCB_TRY(keep_spare(stream, length));
     MMCB_TRY(take_run(length, epoch, &first));
     place_in(first, total_size, place);
     segments_[first].state = Segment::State::kSealed;
@@ -80,7 +80,7 @@ Status Segments::allocate(Stream stream, uint64_t total_size, uint64_t epoch, Pl
     return Status();
   }
   if (stream == Stream::kFresh && is_large(total_size)) stream = Stream::kLarge;
-  uint32_t& active = active_[static_cast<size_t>(stream)];
+  uint32_t& active = active_of(stream);
   for (;;) {
     if (active != kNone) {
       if (place_in(active, total_size, place)) return Status();
@@ -114,9 +114,9 @@ Status Segments::allocate(Stream stream, uint64_t total_size, uint64_t epoch, Pl
 
 Status Segments::open_segment(Stream stream, uint64_t epoch) {
   uint32_t first;
-  if (stream != Stream::kCold) MMCB_TRY(keep_spare(1));
+  MMCB_TRY(keep_spare(stream, 1));
   MMCB_TRY(take_run(1, epoch, &first));
-  active_[static_cast<size_t>(stream)] = first;
+  active_of(stream) = first;
   // Compaction wants nothing brought in ahead: it is about to make the file smaller.
   if (observer_ && stream != Stream::kCold) observer_();
   return Status();

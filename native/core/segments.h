@@ -74,6 +74,9 @@ enum class Stream : uint8_t {
   kFresh,  // new versions
   kLarge,  // new versions of more than an eighth of a segment, so that they do not cut the others' segments short
   kCold,   // what compaction moves
+  // New versions that take the place of others, where there is no space for new entries any more. They go where compaction
+  // writes: each with room of its own, there would not be enough for both.
+  kUpdates,
 };
 inline constexpr size_t kStreams = 3;
 
@@ -112,9 +115,11 @@ class Segments {
 
   // Finds a place in the segment that is being filled: where there is none, or it is not for entries of this size, false.
   bool place_in_active(Stream stream, uint64_t total_size, Place* place) {
-    const uint32_t active = active_[static_cast<size_t>(stream)];
+    const uint32_t active = active_of(stream);
     return !is_large(total_size) && active != kNone && place_in(active, total_size, place);
   }
+  // Goes into segments with its like: Stream::kLarge.
+  bool is_large(uint64_t total_size) const { return total_size > segment_size_ / 8; }
   // Finds a place for an entry of `total_size` bytes, taking or adding segments as needed. kNoSpace, kFull, kNoMemory.
   Status allocate(Stream stream, uint64_t total_size, uint64_t epoch, Place* place);
   // Grows the file to hold at least `bytes` in all.
@@ -191,6 +196,8 @@ class Segments {
   // Its marks are prepared: whoever takes it need not do it. Nothing where it was taken or given back meanwhile.
   void note_faulted(uint32_t segment);
   uint32_t free_segments() const { return static_cast<uint32_t>(free_.size()); }
+  // Free segments that are not for new entries: one is compaction's and, in a file that is worth it, one for updates.
+  uint32_t spare_segments() const;
   uint64_t file_bytes() const { return head_ + static_cast<uint64_t>(segments_.size()) * segment_size_; }
   uint64_t live_and_slack() const { return live_and_slack_; }
   // Headers, keys, data and marks of live entries: O(1).
@@ -200,8 +207,9 @@ class Segments {
   static uint64_t slack_of(const EntryHeader& h) { return h.total_size() + 8 - footprint(h); }
 
  private:
-  // Goes into segments with its like: Stream::kLarge.
-  bool is_large(uint64_t total_size) const { return total_size > segment_size_ / 8; }
+  uint32_t& active_of(Stream stream) {
+    return active_[static_cast<size_t>(stream == Stream::kUpdates ? Stream::kCold : stream)];
+  }
   bool place_in(uint32_t segment, uint64_t total_size, Place* place);
   Status open_segment(Stream stream, uint64_t epoch);
   uint32_t find_run(uint32_t length, bool refused_too) const;
@@ -213,7 +221,7 @@ class Segments {
   };
   Unit unit_of(uint32_t segment) const;
   bool could_punch(const Unit& unit, bool only_idle) const;
-  Status keep_spare(uint32_t length);
+  Status keep_spare(Stream stream, uint32_t length);
   // Free segments that have their blocks: all, or `most`.
   uint32_t count_sound(uint32_t most) const;
   Status take_run(uint32_t length, uint64_t epoch, uint32_t* first);

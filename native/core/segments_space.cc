@@ -18,8 +18,10 @@ constexpr uint64_t kMarkFolios = 96 << 10;
 constexpr uint32_t kWorthwhileGrowth = 4;
 // Trims that a free segment outlives before it becomes a hole.
 constexpr uint8_t kIdleTrims = 4;
-// From this many segments on the last free one is compaction's. A smaller file has not much to gain, nor one to spare.
+// From this many segments on the last free one is compaction's, and from that many the one before it is for updates. A smaller
+// file has not much to gain, nor one to spare.
 constexpr uint32_t kSpareFrom = 8;
+constexpr uint32_t kUpdateSpareFrom = 12;
 
 }  // namespace
 
@@ -78,26 +80,31 @@ uint32_t Segments::count_sound(uint32_t most) const {
   return sound;
 }
 
-// Makes sure that a free segment is left for compaction when a writer has taken `length`, and that it has its blocks. With
-// none, a file that can not grow (full disk, maxSize) could not be compacted either, however much of it is garbage.
-Status Segments::keep_spare(uint32_t length) {
-  if (count() < kSpareFrom) return Status();
-  uint32_t sound = count_sound(length + 1);
-  if (sound > length) return Status();
+uint32_t Segments::spare_segments() const { return count() < kUpdateSpareFrom ? 1 : 2; }
+
+// Makes sure that free segments are left for those who go before `stream` when it has taken `length`, and that they have their
+// blocks. With none for compaction, a file that can not grow (full disk, maxSize) could not be compacted either, however much of
+// it is garbage. With none for updates, which leave as much garbage as they take, it could not be worked with until somebody
+// removes entries, and whoever has to note what he removes could not do that.
+Status Segments::keep_spare(Stream stream, uint32_t length) {
+  if (stream == Stream::kCold || count() < kSpareFrom) return Status();
+  const uint32_t wanted = length + (stream == Stream::kUpdates ? 1 : spare_segments());
+  uint32_t sound = count_sound(wanted);
+  if (sound >= wanted) return Status();
   // Then holes: first those that may have their blocks after all, then those refused before, as long as there is space again.
   for (const bool refused : {false, true}) {
     for (uint32_t segment = free_.next(0); segment != kNone; segment = free_.next(uint64_t{segment} + 1)) {
       const Segment& s = segments_[segment];
       if (!s.is_hollow() || s.refused != refused) continue;
       if (fill_holes(segment, 1).ok()) {
-        sound = count_sound(length + 1);
-        if (sound > length) return Status();
+        sound = count_sound(wanted);
+        if (sound >= wanted) return Status();
       } else if (refused) {
         break;
       }
     }
   }
-  return grow(length + 1 - sound);
+  return grow(wanted - sound);
 }
 
 Status Segments::take_run(uint32_t length, uint64_t epoch, uint32_t* first) {
@@ -140,7 +147,7 @@ Status Segments::grow(uint32_t needed) {
   const uint64_t now = file_bytes();
   const uint64_t most = limit > now ? (limit - now) / segment_size_ : 0;
   if (needed > most) {
-    if (max_size_ != 0) return Status(Code::kFull, "the file may not grow beyond maxSize; remove entries or raise it");
+    if (max_size_ != 0) return Status(Code::kFull, "the file may not grow beyond maxSize");
     return Status(Code::kNoMemory, "the reserved address space is used up");
   }
   const uint64_t spare = growth_bound_ > now ? (growth_bound_ - now) / segment_size_ : 0;

@@ -152,6 +152,16 @@ void SharedStore::wait_for_space() {
   space_wake_.wait_for(lock, kPatience, [&] { return stopping_maintenance_ || !engine_->is_throttled(); });
 }
 
+bool SharedStore::make_space() {
+  if (volatile_) return false;
+  std::unique_lock lock(mutex_);
+  const uint64_t before = update_spaces_;
+  wants_update_space_ = true;
+  maintenance_wake_.notify_one();
+  space_wake_.wait_for(lock, kPatience, [&] { return stopping_maintenance_ || update_spaces_ != before; });
+  return update_spaces_ != before;
+}
+
 void SharedStore::stop(bool* flag, std::condition_variable* wake, std::unique_ptr<Thread>* thread) {
   {
     std::lock_guard guard(mutex_);
@@ -292,7 +302,7 @@ void SharedStore::maintenance_loop() {
   auto next_check = Clock::now() + interval;
   std::unique_lock lock(mutex_);
   for (;;) {
-    const auto wanted = [&] { return stopping_maintenance_ || wants_prefault_ || wants_space_; };
+    const auto wanted = [&] { return stopping_maintenance_ || wants_prefault_ || wants_space_ || wants_update_space_; };
     if (options.compaction == CompactionPolicy::kDisabled) {
       maintenance_wake_.wait(lock, wanted);
     } else {
@@ -301,14 +311,24 @@ void SharedStore::maintenance_loop() {
     if (stopping_maintenance_) return;
     const bool prefault = std::exchange(wants_prefault_, false);
     const bool make_space = std::exchange(wants_space_, false);
+    const bool make_update_space = std::exchange(wants_update_space_, false);
     lock.unlock();
     if (prefault && !volatile_) engine_->prefault();
     if (make_space) run_policy(Compactor::Goal::kPressure);
+    if (make_update_space) {
+      // What was emptied is free with a sync point. Beyond that it is for compaction, where it may choose when to run.
+      (void)flush();
+      if (options.compaction == CompactionPolicy::kSpace) run_policy(Compactor::Goal::kShortage);
+    }
     if (options.compaction != CompactionPolicy::kDisabled && Clock::now() >= next_check) {
       check_policy();
       next_check = Clock::now() + interval;
     }
     lock.lock();
+    if (make_update_space) {
+      update_spaces_++;
+      space_wake_.notify_all();
+    }
   }
 }
 

@@ -49,6 +49,7 @@ class SharedStore final : public SpaceListener {
   void segment_taken() override { ask_for(&wants_prefault_); }
   void space_short() override { ask_for(&wants_space_); }
   void wait_for_space() override;
+  bool make_space() override;
 
  private:
   Status flush_now();
@@ -92,6 +93,8 @@ class SharedStore final : public SpaceListener {
   bool stopping_sync_ = false;
   bool wants_prefault_ = false;
   bool wants_space_ = false;
+  bool wants_update_space_ = false;
+  uint64_t update_spaces_ = 0;     // how often it was tried to make some
   bool told_of_deletion_ = false;  // sync thread only
   bool unconfirmed_ = false;       // the last sync point is; sync thread only
   CompactionTrigger trigger_;      // maintenance thread only

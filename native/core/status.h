@@ -53,6 +53,14 @@ class [[nodiscard]] Status {
 
   bool ok() const { return code_ == Code::kOk; }
   Code code() const { return code_; }
+  // The disk, or the file up to its limit, has no place for something.
+  bool lacks_space() const { return code_ == Code::kNoSpace || code_ == Code::kFull; }
+  // It lacks it for what would have left as much behind: some may be made.
+  bool is_worth_space() const { return is_worth_space_; }
+  Status&& for_update() && {
+    is_worth_space_ = true;
+    return std::move(*this);
+  }
   // errno of the system call behind kIo, kNoSpace and kLocked; 0 where there was none.
   int system_error() const { return system_error_; }
   // For people; may be empty on hot paths, where the code says everything.
@@ -63,6 +71,7 @@ class [[nodiscard]] Status {
 
  private:
   Code code_ = Code::kOk;
+  bool is_worth_space_ = false;
   int system_error_ = 0;
   std::unique_ptr<std::string> message_;
 };

@@ -156,6 +156,24 @@ TEST_CASE("a file grows up to maxSize, and not beyond") {
   CHECK(space.file_size() == kHead + 3 * kSize);
 }
 
+TEST_CASE("of the last free segments one is for updates and one is compaction's") {
+  Space space(kHead + 16 * kSize);
+  for (int i = 0; i < 14; i++) space.allocate(kHalf);
+  CHECK(space.try_to_allocate(kHalf).code() == Code::kFull);
+  CHECK(space.segments.free_segments() == 2);
+  const uint32_t updates = space.allocate(100, Stream::kUpdates).segment;
+  CHECK(space.allocate(100, Stream::kUpdates).segment == updates);
+  CHECK(space.allocate(100, Stream::kCold).segment == updates);  // compaction goes on there
+  while (space.try_to_allocate(100, Stream::kUpdates).ok()) {
+  }
+  CHECK(space.segments.free_segments() == 1);
+  CHECK(space.try_to_allocate(kHalf).code() == Code::kFull);
+  CHECK(space.allocate(100, Stream::kCold).segment != updates);
+  CHECK(space.segments.free_segments() == 0);
+  Place place;
+  CHECK(space.segments.place_in_active(Stream::kUpdates, 100, &place));
+}
+
 TEST_CASE("a file grows as far as there is address space") {
   Space space(0, 1 << 20);
   Status status;
@@ -172,7 +190,7 @@ TEST_CASE("a file grows as far as there is address space") {
 TEST_CASE("where much does not fit on the disk, what is needed may") {
   Space space;
   REQUIRE(space.segments.reserve_file(kHead + 32 * kSize).ok());
-  while (space.segments.free_segments() != 1) space.allocate(kHalf);  // the last one is compaction's
+  while (space.segments.free_segments() != 2) space.allocate(kHalf);  // the last ones are for updates and compaction
   const uint32_t count = space.segments.count();
   space.platform.fail(SystemCall::kAllocate);
   space.allocate(kHalf);

@@ -318,6 +318,77 @@ TEST_CASE("policy 'space' frees the space of deletes without later writes, and h
   CHECK(engine.stats().file_size <= before / 4);
 }
 
+TEST_CASE("a full file refuses new entries, and goes on with updates that take no more than there was") {
+  for (const CompactionPolicy policy :
+       {CompactionPolicy::kSpace, CompactionPolicy::kTime, CompactionPolicy::kDisabled}) {
+    TemporaryFolder folder;
+    Options options = small_options();
+    options.compaction = policy;
+    options.compaction_interval_ms = 3'600'000;
+    options.sync_interval_ms = 3'600'000;
+    options.max_size = 1 << 20;
+    const auto store = open_store(folder.path("a.mmcb"), options);
+    Engine& engine = store->engine();
+    const std::vector<std::string> values = {random_text(200, 0), random_text(200, 1), random_text(200, 2),
+                                             random_text(200, 3), random_text(200, 4)};
+    const auto value = [&](uint64_t id) { return bytes(values[id]); };
+    int64_t keys = 0;
+    Status full;
+    while ((full = engine.set(IntKey(keys), value(0), nullptr)).ok()) keys++;
+    CHECK(full.code() == Code::kFull);
+    Address plain;
+    CHECK(engine.add(value(0), &plain).code() == Code::kFull);
+
+    // As far apart as can be, each in an epoch of its own for whoever has it: nothing is updated in place.
+    uint64_t refused = 0;
+    const uint64_t rounds = policy == CompactionPolicy::kSpace ? 4 : 1;
+    for (uint64_t round = 1; round <= rounds; round++) {
+      REQUIRE(store->flush().ok());
+      for (int64_t i = 0; i < keys; i++) {
+        const IntKey key(i * 7919 % keys);
+        const IntKey other((i * 7919 + 1) % keys);
+        BatchOperation operations[2];
+        for (BatchOperation& operation : operations) operation.type = BatchOperation::Type::kSet;
+        operations[0].key = key;
+        operations[1].key = other;
+        const Bytes data = value(round);
+        operations[0].data = operations[1].data = data;
+        Status status = i % 2 == 0 ? engine.set(key, data, nullptr) : engine.batch(operations);
+        if (!status.ok()) {
+          CHECK(status.code() == Code::kFull);
+          // Nobody compacts: that is then for the program.
+          REQUIRE(policy != CompactionPolicy::kSpace);
+          refused++;
+          CompactionReport report;
+          REQUIRE(store->compact(nullptr, &report).ok());
+          REQUIRE((i % 2 == 0 ? engine.set(key, data, nullptr) : engine.batch(operations)).ok());
+        }
+      }
+      CHECK(engine.set(IntKey(keys), value(0), nullptr).code() == Code::kFull);
+    }
+    CHECK((refused == 0) == (policy == CompactionPolicy::kSpace));
+    VerifyReport report;
+    REQUIRE(store->verify({}, nullptr, &report).ok());
+    CHECK(report.error_count == 0);
+    CHECK(engine.count(KindFilter::kAll) == static_cast<uint64_t>(keys));
+    const Reader reader(engine);
+    std::string found(200, 0);
+    const MutableBytes target(reinterpret_cast<std::byte*>(found.data()), found.size());
+    for (int64_t key = 0; key < keys; key++) {
+      uint64_t size = 0;
+      REQUIRE(engine.read(reader, Key(IntKey(key)), target, &size).ok());
+      CHECK(found == values[rounds]);
+    }
+    // An update that takes more is as good as a new entry.
+    CHECK(engine.set(IntKey(0), bytes(random_text(100'000, 1)), nullptr).code() == Code::kFull);
+    for (int64_t key = 0; key < keys / 2; key++) REQUIRE(engine.erase(IntKey(key)).ok());
+    REQUIRE(store->flush().ok());
+    CompactionReport compacted;
+    REQUIRE(store->compact(nullptr, &compacted).ok());
+    REQUIRE(engine.set(IntKey(keys), value(0), nullptr).ok());
+  }
+}
+
 TEST_CASE("a store in memory works like one on disk") {
   const auto store = open_store(":memory:", small_options());
   for (int64_t key = 0; key < 2000; key++)

@@ -120,7 +120,7 @@ Plan plan_for(Bug bug) {
     case Bug::kCompactionFreesSource: return {20'000, with_little_space};
     case Bug::kScrubNotSynced: return {60'000, with_short_lives};
     case Bug::kKillRecoveryFreesHeld: return {20'000, with_little_space};
-    case Bug::kSizeBeforeSync: return {60'000, with_growth};
+    case Bug::kSizeBeforeSync: return {200'000, with_growth};
     case Bug::kOutlivedRunKept: return {500'000, with_runs_in_process_mode};
     case Bug::kTrailerKept: return {5'000, with_cleared_segments};
     case Bug::kLostStateTrusted: return {100'000, with_clears_and_damage};

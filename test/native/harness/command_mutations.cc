@@ -33,7 +33,7 @@ namespace {
 constexpr uint64_t kEnumerationImages = 2'500;
 // How long is searched, from each seed: for what should be noticed, and for what should not, and would be soon if it could.
 constexpr uint64_t kSyncCap = 25'000;
-constexpr uint64_t kSwapCap = 1'500;
+constexpr uint64_t kSwapCap = 5'000;
 constexpr uint64_t kExplainedCap = 250;
 constexpr uint64_t kBackupsPerSeed = 12;
 

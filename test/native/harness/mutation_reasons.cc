@@ -12,6 +12,7 @@ constexpr const char* kNextSaysSo = "until the digest is stored, the next digest
 constexpr const char* kNothingLive =
     "the segment holds nothing live: with or without its end mark the live set is the same";
 constexpr const char* kHeaderHolds = "the trailer is not looked at while the header holds, and recovery voids it again";
+constexpr const char* kRedoList = "a redo list: nothing leads to it before the journal is armed";
 constexpr const char* kNoHeader = "the segment header is void until its checksum fits, which is stored last";
 
 }  // namespace
@@ -49,8 +50,8 @@ const std::vector<MutationReason>& reasons_for_swaps() {
       {"segments.cc write_header#[1234] > segments.cc write_header#*", kNoHeader},
       {"segments.cc write_header#6 > engine_write.cc fill#1", kNotThereYet},
       {"sync_machine.cc step#1 > sync_machine.cc step#2", "both places hold the magic from the beginning"},
-      {"engine_write.cc announce_digest#1 > engine_write.cc fill#1",
-       "a redo list: nothing leads to it before the journal is armed"},
+      {"engine_write.cc announce_digest#1 > engine_write.cc fill#1", kRedoList},
+      {"engine_write.cc announce_digest#1 > segments.cc write_header#1", kRedoList},
       {"sync_machine.cc fail#1 > engine.cc poison#1",
        "nobody has been told yet that it failed: in between it may count or not"},
       {"engine_write.cc update_in_place#1 > journal.cc clear#1",
