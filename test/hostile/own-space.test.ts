@@ -110,6 +110,26 @@ for (const kind of ['ext4', 'xfs', 'btrfs', 'tmpfs'] as const) {
       },
     );
 
+    it('goes on with updates of the same size', async () => {
+      const store = new CheckedStore(disk.file(), { segmentSize, initialSize: 0, extensionFactor: 1 });
+      await store.open();
+      await store.must(store.add(count * 20, 2000));
+      disk.fill();
+      const { error } = await store.exhaust(() => ({ type: 'add', value: store.value(2000) }), 10_000);
+      expect(codes(error)).toEqual(noSpace);
+      const addresses = store.addresses();
+      for (let round = 0; round < 3; round++) {
+        await store.flush();
+        // Far apart, so that no segment becomes free by itself.
+        for (let i = 0; i < addresses.length; i++) {
+          const address = addresses[(i * 37) % addresses.length] as number;
+          await store.must([{ type: 'update', address, value: store.value(2000) }]);
+        }
+      }
+      await store.verify();
+      await store.close();
+    });
+
     it('compacts, and has room again', async () => {
       const store = new CheckedStore(disk.file(), { segmentSize, initialSize: 0, compaction: { policy: 'disabled' } });
       await store.open();
