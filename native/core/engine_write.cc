@@ -15,6 +15,7 @@
 #include "core/stores.h"
 
 namespace mmcb {
+
 // ---- Public calls ---------------------------------------------------------------------------------------------------------
 
 template <typename Body>

@@ -25,6 +25,7 @@ Status::Status(Code code, const char* message, int system_error) noexcept
 
 Status::Status(const Status& other) noexcept
     : code_(other.code_),
+      is_worth_space_(other.is_worth_space_),
       system_error_(other.system_error_),
       message_(other.message_ ? message_of(*other.message_) : nullptr) {}
 

@@ -67,9 +67,7 @@ export class PendingRecords {
     if (this.#count === FETCHED || (this.#count > 0 && !this.#writer.fits(this.#end, key, id, value))) this.flush();
     const start = this.#end;
     const end =
-      start === 0
-        ? this.#writer.write(head, key, id, value).length
-        : this.#writer.put(start, head, key, id, value, undefined);
+      start === 0 ? this.#writer.write(head, key, id, value).length : this.#writer.put(start, head, key, id, value);
     this.#sizes[this.#count] = end - start;
     this.#end = (end + 7) & ~7;
   }

@@ -111,17 +111,14 @@ export class RecordWriter {
     this.#words = new Words(this.#staging.bytes);
   }
 
-  /** The memory: that of a record until the next is made, or `fits` is false. */
+  /** The memory; `write` may make another one of it. */
   get bytes(): Buffer {
     return this.#staging.bytes;
   }
 
   /** The bytes of a record. `id` and `held` may be undefined. */
   write(head: RecordHead, key: string, id: string | undefined, value: Uint8Array, held?: Held): Buffer {
-    if (!this.fits(0, key, id, value, held)) {
-      this.#staging.reserve(mostBytes(key, id, value, held));
-      this.#words = new Words(this.#staging.bytes);
-    }
+    if (this.#staging.reserve(mostBytes(key, id, value, held))) this.#words = new Words(this.#staging.bytes);
     return this.view(this.put(0, head, key, id, value, held));
   }
 
@@ -131,19 +128,12 @@ export class RecordWriter {
   }
 
   /** Whether there is room for a record that begins at `start`. */
-  fits(start: number, key: string, id: string | undefined, value: Uint8Array, held?: Held): boolean {
-    return start + mostBytes(key, id, value, held) <= this.#staging.bytes.length;
+  fits(start: number, key: string, id: string | undefined, value: Uint8Array): boolean {
+    return start + mostBytes(key, id, value, undefined) <= this.#staging.bytes.length;
   }
 
   /** Puts a record into the memory, and returns where it ends. Precondition: `start` is a multiple of 8, and it `fits`. */
-  put(
-    start: number,
-    head: RecordHead,
-    key: string,
-    id: string | undefined,
-    value: Uint8Array,
-    held: Held | undefined,
-  ): number {
+  put(start: number, head: RecordHead, key: string, id: string | undefined, value: Uint8Array, held?: Held): number {
     const target = this.#staging.bytes;
     const keyStart = start + HEADER;
     const idStart = putText(target, key, keyStart);

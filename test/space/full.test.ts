@@ -1,13 +1,14 @@
 /** What a file at `maxSize` still does: everything that leaves as much garbage as it takes. */
 import { describe, expect, it } from 'vitest';
-import { DelayQueue, EventStore, type QueueEntry, StringMap } from '../../src/index.js';
+import { DelayQueue, EventStore, PartitionedQueue, type QueueEntry, StringMap } from '../../src/index.js';
 import { expectCode } from '../support/expect.js';
+import { fullSoon } from '../support/full-soon.js';
 import { tempFile } from '../support/temp.js';
 
 const small = { maxSize: 2 ** 20, initialSize: 65_536, segmentSize: 65_536 };
 const value = 'v'.repeat(100);
 
-async function fill(add: (i: number) => void): Promise<number> {
+async function fill(add: (i: number) => unknown): Promise<number> {
   let added = 0;
   await expectCode(() => {
     for (; ; added++) add(added);
@@ -68,5 +69,29 @@ describe.each(['interval', 'process'] as const)('a full file, durability %s', (d
     expect(await store.checkpoint('mailer').load()).toBe(999);
     expect(await store.load().toArray()).toHaveLength(stored - 998);
     await store.close();
+  });
+});
+
+describe('a full file opens again, and can be emptied', () => {
+  it('of a DelayQueue', async () => {
+    const options = { ...fullSoon, delay: 0 };
+    const path = tempFile();
+    let queue = await DelayQueue.open(path, options);
+    const count = await fill((i) => queue.store({ key: `${i}`, value }));
+    await queue.close();
+    queue = await DelayQueue.open(path, options);
+    expect(queue.retrieve(1e6)).toHaveLength(count);
+    await queue.close();
+  });
+
+  it('of a PartitionedQueue', async () => {
+    const options = { path: tempFile(), buffer: fullSoon, processingInterval: 2 ** 31 - 1 };
+    let queue = await PartitionedQueue.start<string>({ ...options, processor: () => {} });
+    const count = await fill(() => queue.push(value));
+    await queue.stop({ timeout: 0 });
+    const seen: string[] = [];
+    queue = await PartitionedQueue.start({ ...options, processor: (batch) => void seen.push(...batch) });
+    await queue.stop();
+    expect(seen).toHaveLength(count);
   });
 });

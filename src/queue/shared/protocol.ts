@@ -10,7 +10,6 @@
  * The state of a request is a word that holds its number and what has become of it; whoever changes it first from ASKED has
  * decided whether it is done. So a guest that gives up waiting knows whether its request will still be done.
  */
-
 import type { QueueCounts } from '../counters.js';
 import type { HeldItem } from '../lease.js';
 import type { LeaseToken } from '../queue-state.js';

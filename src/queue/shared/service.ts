@@ -1,5 +1,4 @@
 /** Service: the calls of one guest, done by the core; also by a guest itself that has become the host. */
-
 import type { QueueCounts } from '../counters.js';
 import { Encoded } from '../item-values.js';
 import type { HeldItem } from '../lease.js';

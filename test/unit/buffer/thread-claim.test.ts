@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { storeOf } from '../../../src/buffer/compactable-buffer.js';
 import { claim, claimForThread, release, unclaim } from '../../../src/buffer/thread-claim.js';
-import { CompactableBuffer, DelayQueue, PartitionedQueue } from '../../../src/index.js';
+import { CompactableBuffer } from '../../../src/index.js';
 import { expectCode } from '../../support/expect.js';
 import { tempFile } from '../../support/temp.js';
 
@@ -39,36 +39,4 @@ it('is on one file, or one store in memory, and ends with the last who has it op
   release(again, claimForThread(again));
   await again.close();
   for (const ticket of tickets) storeOf(again).native.returnTicket(ticket);
-});
-
-it('needs no space: what is full opens again, and can be emptied', async () => {
-  const space = {
-    maxSize: 262_144,
-    initialSize: 65_536,
-    segmentSize: 65_536,
-    compaction: { policy: 'disabled' },
-  } as const;
-  const value = 'v'.repeat(100);
-  const queuePath = tempFile();
-  let queue = await DelayQueue.open(queuePath, { delay: 0, ...space });
-  await expectCode(() => {
-    for (let i = 0; ; i++) queue.store({ key: `${i}`, value });
-  }, 'MMCB_FULL');
-  const { size } = queue;
-  await queue.close();
-  queue = await DelayQueue.open(queuePath, { delay: 0, ...space });
-  expect(queue.retrieve(1e6)).toHaveLength(size);
-  await queue.close();
-
-  const options = { path: tempFile(), buffer: space, processingInterval: 2 ** 31 - 1 };
-  const partitioned = await PartitionedQueue.start({ ...options, processor: () => {} });
-  let pushed = 0;
-  await expectCode(() => {
-    for (; ; pushed++) partitioned.push(value);
-  }, 'MMCB_FULL');
-  await partitioned.stop({ timeout: 0 });
-  const seen: unknown[] = [];
-  const again = await PartitionedQueue.start({ ...options, processor: (batch) => void seen.push(...batch) });
-  await again.stop();
-  expect(seen).toHaveLength(pushed);
 });

@@ -2,15 +2,10 @@
 import { describe, expect, it } from 'vitest';
 import { DelayQueue, StoreAllError } from '../../../src/index.js';
 import { expectCode } from '../../support/expect.js';
+import { fullSoon } from '../../support/full-soon.js';
 import { type Random, withSeeds } from '../../support/random.js';
 import { tempFile } from '../../support/temp.js';
 
-const space = {
-  maxSize: 262_144,
-  initialSize: 65_536,
-  segmentSize: 65_536,
-  compaction: { policy: 'disabled' },
-} as const;
 const item = (key: string, size: number) => ({ key, value: key.padEnd(size, '.') });
 
 /** Items of new keys and of some that wait, of all sizes: records that go alone among them. */
@@ -26,7 +21,7 @@ describe('storeAll', () => {
   it('stores all that comes before the item for which there is no space, and nothing behind it', () =>
     withSeeds(20, async (random) => {
       const path = tempFile();
-      const options = { delay: 1, clock: () => 0, ...space };
+      const options = { delay: 1, clock: () => 0, ...fullSoon };
       let queue = await DelayQueue.open<string>(path, options);
       const expected = new Map<string, string>();
       let error: unknown;
@@ -53,7 +48,7 @@ describe('storeAll', () => {
     }));
 
   it('says which of many new items it is that does not get into the file', async () => {
-    const queue = await DelayQueue.open<string>(tempFile(), { delay: 1, ...space });
+    const queue = await DelayQueue.open<string>(tempFile(), { delay: 1, ...fullSoon });
     const huge = item('huge', 300_000);
     const items = Array.from({ length: 100 }, (_, i) => (i === 37 ? huge : item(`${i}`, 100)));
     const error = await expectCode(() => queue.storeAll(items), 'MMCB_FULL');
@@ -66,7 +61,7 @@ describe('storeAll', () => {
   });
 
   it('does no update of an item in flight behind an item that does not get into the file', async () => {
-    const queue = await DelayQueue.open<string>(tempFile(), { delay: 0, ...space });
+    const queue = await DelayQueue.open<string>(tempFile(), { delay: 0, ...fullSoon });
     queue.store(item('a', 1));
     const [lease] = queue.lease(1, { timeout: 1e6 });
     await expectCode(() => queue.storeAll([item('huge', 300_000), item('a', 10)]), 'MMCB_FULL');
