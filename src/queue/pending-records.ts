@@ -86,27 +86,13 @@ export class PendingRecords {
     if (this.#count === 0 || this.#hasFailed) return;
     const { native, handle } = this.#store;
     const count = this.#count;
-    const done =
-      count === 1
-        ? this.#writeOne()
-        : native.writeMany(handle, this.#writer.bytes, this.#sizes, this.#addresses, count);
+    const done = native.writeMany(handle, this.#writer.bytes, this.#sizes, this.#addresses, count);
     for (let i = 0; i < done; i++) this.#written(i);
     if (done === count) this.#clear();
     else {
       this.#hasFailed = true;
       throw this.#store.failure(done);
     }
-  }
-
-  /** As `writeMany`; faster where there is only one. */
-  #writeOne(): number {
-    const { native, handle } = this.#store;
-    const bytes = this.#writer.view(this.#sizes[0] as number);
-    const address = this.#addresses[0] as number;
-    const result = address === NO_ADDRESS ? native.add(handle, bytes) : native.update(handle, address, bytes);
-    if (result < 0) return result;
-    if (address === NO_ADDRESS) this.#addresses[0] = result;
-    return 1;
   }
 
   #written(i: number): void {

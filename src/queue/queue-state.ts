@@ -4,7 +4,7 @@
  * Invariants
  * - The file is the truth: the index can be made again from it at any time (`load`), and is when the queue is opened.
  * - The file is changed first, by one change for each key, and then the index, which cannot fail: what throws has changed
- *   nothing. Memory that the index will need is reserved before. Records of one call may go to the file together
+ *   nothing. Memory that the index will need is reserved before. Records of a batch go to the file together
  *   (PendingRecords).
  * - What time alone does (a lease ends, an item or an id expires) is done by `settle`, before anything looks at the state.
  * - An item in flight keeps its value; what is stored under its key meanwhile is held beside it, and becomes the key's
@@ -54,6 +54,7 @@ export class QueueState {
   readonly #options: StateOptions;
   readonly #writer = new RecordWriter(4096);
   readonly #pending: PendingRecords;
+  #inBatch = false;
   /** Bytes of the record that `find` has found, at the slab's position; 0 where it does not fit there. */
   #found = 0;
   /** Addresses of what is being fetched. */
@@ -199,27 +200,47 @@ export class QueueState {
     return order;
   }
 
-  /** Adds the record of a key that has none, which waits. It is in the file after the next `flush`. */
-  insert(head: RecordHead, key: string, hash: number, id: string | undefined, value: Uint8Array): void {
-    this.#pending.add(head, this.#timeOf(head), key, hash, id, value);
+  /** From here on `insert` and `coalesce` gather records; `flush` brings them into the file. */
+  beginBatch(): void {
+    this.#inBatch = true;
   }
 
-  /** Replaces the record of an item that waits by one that does; in the file after the next `flush`. */
-  coalesce(slot: number, head: RecordHead, key: string, id: string | undefined, value: Uint8Array): void {
-    this.#pending.replace(slot, head, this.#timeOf(head), key, id, value);
-  }
-
-  /** Brings what `insert` and `coalesce` were given into the file, in order. Where it throws, the rest is left to `discard`. */
+  /** Brings what was gathered into the file, in order. Where it throws, the rest is left to `endBatch`. */
   flush(): void {
     this.#pending.flush();
   }
 
-  /** Gives up what is not in the file; how many records. */
-  discard(): number {
+  /** Gives up what was gathered and is not in the file; how many records. */
+  endBatch(): number {
+    this.#inBatch = false;
     return this.#pending.discard();
   }
 
-  /** Replaces the record of a key; nothing else is pending. */
+  /** Adds the record of a key that has none, which waits. */
+  insert(head: RecordHead, key: string, hash: number, id: string | undefined, value: Uint8Array): void {
+    if (this.#inBatch) {
+      this.#pending.add(head, this.#timeOf(head), key, hash, id, value);
+      return;
+    }
+    this.index.reserve();
+    const { native, handle } = this.#store;
+    const address = this.#check(native.add(handle, this.#writer.write(head, key, id, value)));
+    this.#set(this.index.add(hash, address), head);
+    this.counters.stored += 1;
+  }
+
+  /** Replaces the record of an item that waits by one that does. */
+  coalesce(slot: number, head: RecordHead, key: string, id: string | undefined, value: Uint8Array): void {
+    if (this.#inBatch) {
+      this.#pending.replace(slot, head, this.#timeOf(head), key, id, value);
+      return;
+    }
+    this.replace(slot, head, key, id, value);
+    this.counters.stored += 1;
+    this.counters.coalesced += 1;
+  }
+
+  /** Replaces the record of a key; nothing that was gathered is pending. */
   replace(slot: number, head: RecordHead, key: string, id: string | undefined, value: Uint8Array, held?: Held): void {
     this.#update(slot, this.#writer.write(head, key, id, value, held));
     this.#set(slot, head);

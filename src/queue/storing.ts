@@ -34,19 +34,7 @@ export class Storing<V> {
   }
 
   /** Stores an item that was checked; false if it is a duplicate. Throws with nothing changed. */
-  store(item: QueueItem<V | Encoded>, now: number): boolean {
-    try {
-      const isStored = this.#store(item, now, hashOf(item.key));
-      this.#state.flush();
-      return isStored;
-    } catch (error) {
-      this.#state.discard();
-      throw error;
-    }
-  }
-
-  /** The same, but that it is in the file only after the next flush, and with it all items before. */
-  #store(item: QueueItem<V | Encoded>, now: number, hash: number): boolean {
+  store(item: QueueItem<V | Encoded>, now: number, hash = hashOf(item.key)): boolean {
     const { key, uniqueId } = item;
     const state = this.#state;
     const { counters } = state;
@@ -80,18 +68,20 @@ export class Storing<V> {
   /** Stores items that were checked, in order. StoreAllError: those before the one that failed are stored. */
   storeAll(items: readonly QueueItem<V | Encoded>[], now: number): void {
     let at = 0;
+    this.#state.beginBatch();
     try {
       for (; at < items.length; at++) {
         if (at % FETCHED === 0) {
           this.#state.flush();
           this.#fetch(items, at);
         }
-        this.#store(items[at] as QueueItem<V | Encoded>, now, this.#hashes[at % FETCHED] as number);
+        this.store(items[at] as QueueItem<V | Encoded>, now, this.#hashes[at % FETCHED]);
       }
       this.#state.flush();
     } catch (error) {
       this.#fail(at, error);
     }
+    this.#state.endBatch();
   }
 
   /** The item at `at` was not stored, for this reason, unless one before it was not. */
@@ -102,7 +92,7 @@ export class Storing<V> {
     } catch (earlier) {
       error = earlier;
     }
-    const index = at - this.#state.discard();
+    const index = at - this.#state.endBatch();
     throw error instanceof MmcbError ? new StoreAllError(index, error) : error;
   }
 
