@@ -46,7 +46,7 @@ export { binary } from './codec/binary.js';
 export type { Codec } from './codec/codec.js';
 export { type CompressionOptions, compressed } from './codec/compressed.js';
 export { json } from './codec/json.js';
-export { msgpack } from './codec/msgpack.js';
+export { type MsgpackOptions, msgpack } from './codec/msgpack.js';
 export { utf8 } from './codec/utf8.js';
 export { errorCodes, MmcbError, type MmcbErrorCode, type SystemError } from './errors.js';
 export type { AppendStats } from './events/appending.js';

@@ -1,5 +1,6 @@
 import { Packr } from 'msgpackr';
 import type { Codec } from './codec.js';
+import { NamesFirstDecoder, NamesFirstEncoder } from './names-first.js';
 
 /**
  * A value with a Map somewhere in it starts with this byte, which MessagePack never uses, and goes on in msgpackr's record
@@ -17,18 +18,32 @@ class PlainPackr extends Packr {
   }
 }
 
-const plain = new PlainPackr({ useRecords: false, mapsAsObjects: true, moreTypes: true, copyBuffers: true });
-const withMaps = new Packr({ useRecords: true, mapsAsObjects: false, moreTypes: true, copyBuffers: true });
+const options = { moreTypes: true, copyBuffers: true } as const;
+const plain = new PlainPackr({ useRecords: false, mapsAsObjects: true, ...options });
+const withMaps = new Packr({ useRecords: true, mapsAsObjects: false, ...options });
+const namesFirstDecoder = new NamesFirstDecoder(options, plain);
+
+export interface MsgpackOptions {
+  /**
+   * Store the names of an object's properties in front of its values, once its names have been met a few times. Reading takes
+   * half the time; writing takes as long or, for objects within objects, up to a third longer. What is plain MessagePack
+   * otherwise takes msgpackr to be read by other programs, and the same value is not always the same bytes. Values are as large
+   * as without. @default false
+   */
+  readonly namesFirst?: boolean | undefined;
+}
 
 /**
  * MessagePack, by msgpackr: compact, fast, and for more types than JSON: undefined, Date, Map, Set, bigint, RegExp, Error,
- * Buffer and typed arrays. Values without a Map in them are plain MessagePack. Functions become undefined.
+ * Buffer and typed arrays. Values without a Map in them are plain MessagePack. Functions become undefined. What was
+ * written with other options is read as well.
  */
-export function msgpack<V = unknown>(): Codec<V> {
+export function msgpack<V = unknown>({ namesFirst = false }: MsgpackOptions = {}): Codec<V> {
+  const encoder = namesFirst ? new NamesFirstEncoder(PlainPackr, options, plain) : undefined;
   return {
     encode(value) {
       try {
-        return plain.pack(value);
+        return encoder?.encode(value) ?? plain.pack(value);
       } catch (error) {
         if (error !== metMap) throw error;
       }
@@ -47,6 +62,7 @@ const range = { start: 0, end: 0 };
 
 function unpack(memory: Uint8Array, start: number, end: number): unknown {
   if (start === end) throw new RangeError('no MessagePack value has 0 bytes');
+  if (namesFirstDecoder.isOne(memory, start, end)) return namesFirstDecoder.decode(memory, start, end);
   const maps = memory[start] === WITH_MAPS;
   // msgpackr reads these at once and keeps nothing of the object, so that one serves nested calls too.
   range.start = maps ? start + 1 : start;

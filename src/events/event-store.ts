@@ -152,7 +152,7 @@ export class EventStore<E extends DomainEvent = DomainEvent>
   constructor(token: symbol, buffer: CompactableBuffer, settings: Settings) {
     super();
     if (token !== internal) throw new TypeError('use EventStore.open() instead of new');
-    const codec = (settings.codec as Codec<unknown> | undefined) ?? msgpack<unknown>();
+    const codec = (settings.codec as Codec<unknown> | undefined) ?? msgpack<unknown>({ namesFirst: true });
     const { compression, clock } = settings;
     this.path = buffer.path;
     this.buffer = buffer;

@@ -36,7 +36,7 @@ export interface SnapshotOptions {
 
 /** Options of `EventStore.open`. */
 export interface EventStoreOptions extends Omit<BufferOptions, 'durability'> {
-  /** How data and metadata become bytes. Give the same each time. @default msgpack() */
+  /** How data and metadata become bytes. Give the same each time. @default msgpack({ namesFirst: true }) */
   codec?: Codec<unknown> | undefined;
   /**
    * When a call that stores resolves. 'commit': when it is on the disk; calls at the same time share one sync point.
