@@ -1,4 +1,5 @@
 import { Packr } from 'msgpackr';
+import { flag, readOptions } from '../internal/options.js';
 import type { Codec } from './codec.js';
 import { NamesFirstDecoder, NamesFirstEncoder } from './names-first.js';
 
@@ -23,22 +24,25 @@ const plain = new PlainPackr({ useRecords: false, mapsAsObjects: true, ...option
 const withMaps = new Packr({ useRecords: true, mapsAsObjects: false, ...options });
 const namesFirstDecoder = new NamesFirstDecoder(options, plain);
 
+/** Options of `msgpack`. */
 export interface MsgpackOptions {
   /**
-   * Store the names of an object's properties in front of its values, once its names have been met a few times. Reading takes
-   * half the time; writing takes as long or, for objects within objects, up to a third longer. What is plain MessagePack
-   * otherwise takes msgpackr to be read by other programs, and the same value is not always the same bytes. Values are as large
-   * as without. @default false
+   * Stores the names of an object's properties in front of its values, once they have been met a few times. Reading takes
+   * half the time; writing takes as long or, for objects within objects, up to a third longer. Values are as large as
+   * without. The same value is not always the same bytes, and other programs need msgpackr to read them. @default false
    */
-  readonly namesFirst?: boolean | undefined;
+  namesFirst?: boolean | undefined;
 }
+
+const table = { namesFirst: flag(false) };
 
 /**
  * MessagePack, by msgpackr: compact, fast, and for more types than JSON: undefined, Date, Map, Set, bigint, RegExp, Error,
  * Buffer and typed arrays. Values without a Map in them are plain MessagePack. Functions become undefined. What was
  * written with other options is read as well.
  */
-export function msgpack<V = unknown>({ namesFirst = false }: MsgpackOptions = {}): Codec<V> {
+export function msgpack<V = unknown>(given?: MsgpackOptions): Codec<V> {
+  const { namesFirst } = readOptions(table, given, 'msgpack');
   const encoder = namesFirst ? new NamesFirstEncoder(PlainPackr, options, plain) : undefined;
   return {
     encode(value) {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { CompactableBuffer, compressed, IntMap, json, RecordMap } from '../../../src/index.js';
+import { CompactableBuffer, compressed, IntMap, json, msgpack, RecordMap } from '../../../src/index.js';
 import { editDistance, show } from '../../../src/internal/options.js';
 
 /** As from JavaScript: options of any shape. */
@@ -123,6 +123,8 @@ describe('options of other calls', () => {
     expect(() => compressed(json(), { level: 12 })).toThrow(RangeError);
     expect(() => compressed(json(), { algorithm: 'lzma' } as never)).toThrow(RangeError);
     expect(() => compressed({} as never)).toThrow(TypeError);
+    expect(() => msgpack({ namesFirst: 1 } as never)).toThrow(TypeError);
+    expect(() => msgpack({ namesfirst: true } as never)).toThrow(/namesFirst/);
   });
 });
 
