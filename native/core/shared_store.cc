@@ -15,6 +15,8 @@ using Clock = std::chrono::steady_clock;
 
 // A writer held up for want of space waits this long at most in one call; then the file grows.
 constexpr auto kPatience = std::chrono::milliseconds(500);
+// One whose update finds no space in a file that may not grow waits this long: it would be refused only because the disk is slow.
+constexpr auto kLastPatience = std::chrono::seconds(10);
 constexpr uint64_t kCompactionStep = 1 << 20;
 // A sync point waits this share of what the last one took for those it has served, at most so long.
 constexpr int kGatherShare = 8;
@@ -158,7 +160,7 @@ bool SharedStore::make_space() {
   const uint64_t before = update_spaces_;
   wants_update_space_ = true;
   maintenance_wake_.notify_one();
-  space_wake_.wait_for(lock, kPatience, [&] { return stopping_maintenance_ || update_spaces_ != before; });
+  space_wake_.wait_for(lock, kLastPatience, [&] { return stopping_maintenance_ || update_spaces_ != before; });
   return update_spaces_ != before;
 }
 

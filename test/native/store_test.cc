@@ -389,6 +389,29 @@ TEST_CASE("a full file refuses new entries, and goes on with updates that take n
   }
 }
 
+TEST_CASE("an update in a full file waits for a disk that is slow") {
+  TemporaryFolder folder;
+  SlowPlatform platform;
+  Options options = small_options();
+  options.sync_interval_ms = 3'600'000;
+  options.max_size = 1 << 20;
+  std::unique_ptr<Engine> engine;
+  REQUIRE(Engine::open(platform, folder.path("a.mmcb"), options, nullptr, &engine).ok());
+  SharedStore store(std::move(engine), false);
+  REQUIRE(store.start().ok());
+  const std::string value = random_text(200, 1);
+  int64_t keys = 0;
+  while (store.engine().set(IntKey(keys), bytes(value), nullptr).ok()) keys++;
+  REQUIRE(store.flush().ok());
+  std::atomic<int> slow{1};
+  platform.syncing = [&] {
+    if (slow.fetch_sub(1) == 1) std::this_thread::sleep_for(std::chrono::milliseconds(800));
+  };
+  for (int64_t key = 0; key < keys; key++) REQUIRE(store.engine().set(IntKey(key), bytes(value), nullptr).ok());
+  CHECK(slow < 1);
+  CHECK(store.shut_down().ok());
+}
+
 TEST_CASE("a store in memory works like one on disk") {
   const auto store = open_store(":memory:", small_options());
   for (int64_t key = 0; key < 2000; key++)
