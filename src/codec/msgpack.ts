@@ -2,27 +2,11 @@ import { Packr } from 'msgpackr';
 import { flag, readOptions } from '../internal/options.js';
 import type { Codec } from './codec.js';
 import { NamesFirstDecoder, NamesFirstEncoder } from './names-first.js';
+import { metMap, packerOptions, plain, UNUSED } from './packers.js';
 
-/**
- * A value with a Map somewhere in it starts with this byte, which MessagePack never uses, and goes on in msgpackr's record
- * form. In plain MessagePack a Map and an object look the same, and the Map would come back as an object.
- */
-const WITH_MAPS = 0xc1;
-
-/** Thrown by the plain packer when it meets a Map. */
-const metMap = new Error('a Map');
-
-class PlainPackr extends Packr {
-  // msgpackr asks for this when, and only when, it is about to write a Map.
-  get mapAsEmptyObject(): boolean {
-    throw metMap;
-  }
-}
-
-const options = { moreTypes: true, copyBuffers: true } as const;
-const plain = new PlainPackr({ useRecords: false, mapsAsObjects: true, ...options });
-const withMaps = new Packr({ useRecords: true, mapsAsObjects: false, ...options });
-const namesFirstDecoder = new NamesFirstDecoder(options, plain);
+/** Values with a Map somewhere in them, in msgpackr's record form, behind a byte that says so. */
+const withMaps = new Packr({ useRecords: true, mapsAsObjects: false, ...packerOptions });
+const namesFirstDecoder = new NamesFirstDecoder();
 
 /** Options of `msgpack`. */
 export interface MsgpackOptions {
@@ -43,7 +27,7 @@ const table = { namesFirst: flag(false) };
  */
 export function msgpack<V = unknown>(given?: MsgpackOptions): Codec<V> {
   const { namesFirst } = readOptions(table, given, 'msgpack');
-  const encoder = namesFirst ? new NamesFirstEncoder(PlainPackr, options, plain) : undefined;
+  const encoder = namesFirst ? new NamesFirstEncoder() : undefined;
   return {
     encode(value) {
       try {
@@ -53,7 +37,7 @@ export function msgpack<V = unknown>(given?: MsgpackOptions): Codec<V> {
       }
       const packed = withMaps.pack(value);
       const bytes = Buffer.allocUnsafe(packed.length + 1);
-      bytes[0] = WITH_MAPS;
+      bytes[0] = UNUSED;
       bytes.set(packed, 1);
       return bytes;
     },
@@ -67,7 +51,7 @@ const range = { start: 0, end: 0 };
 function unpack(memory: Uint8Array, start: number, end: number): unknown {
   if (start === end) throw new RangeError('no MessagePack value has 0 bytes');
   if (namesFirstDecoder.isOne(memory, start, end)) return namesFirstDecoder.decode(memory, start, end);
-  const maps = memory[start] === WITH_MAPS;
+  const maps = memory[start] === UNUSED;
   // msgpackr reads these at once and keeps nothing of the object, so that one serves nested calls too.
   range.start = maps ? start + 1 : start;
   range.end = end;

@@ -15,8 +15,9 @@
  * damage elsewhere can take it along.
  */
 import { type Packr, RESERVE_START_SPACE, Unpackr } from 'msgpackr';
+import { hashOfBytes } from '../internal/text.js';
+import { MapRefusingPackr, packerOptions, plain, UNUSED } from './packers.js';
 
-const MARK = 0xc1;
 const HEADER = 4;
 /** The packer leaves no more room than this in front of a value. */
 const MOST_FRONT = 255;
@@ -33,15 +34,6 @@ const MOST_BRANCHES = 4096;
 /** The names of an object's properties, in their order. */
 type Names = readonly string[];
 
-/** As msgpackr's options, but for those that say how objects are stored. */
-export interface PackerOptions {
-  readonly moreTypes: boolean;
-  readonly copyBuffers: boolean;
-}
-
-/** Makes packers; what they throw when they meet a Map is the caller's business. */
-export type PackerClass = new (options: ConstructorParameters<typeof Packr>[0]) => Packr;
-
 // ---- Writing ----
 
 /** Encodes objects of certain names, and objects of certain names within them. */
@@ -50,22 +42,18 @@ class Shape {
   /** Names of objects within. */
   readonly #nested: readonly Names[];
   readonly #structures: string[][];
-  readonly #count: number;
   readonly #front: Buffer;
-  readonly #room: number;
   readonly #packr: Packr;
   /** The one that is being encoded: that it has these names is known. */
   #object: object | undefined;
 
-  constructor(structures: string[][], front: Buffer, Packer: PackerClass, options: PackerOptions) {
+  constructor(structures: string[][], front: Buffer) {
     this.names = structures[0] as Names;
     this.#nested = structures.slice(1);
     this.#structures = structures;
-    this.#count = structures.length;
     this.#front = front;
-    this.#room = RESERVE_START_SPACE | front.length;
-    this.#packr = new Packer({
-      ...options,
+    this.#packr = new MapRefusingPackr({
+      ...packerOptions,
       ...LIMITS,
       structures,
       useRecords: (object: object) => this.#knows(object),
@@ -80,14 +68,15 @@ class Shape {
 
   /** The packer has met a structure that the front does not have: who reads it would not know it. */
   get #isSpoilt(): boolean {
-    return this.#structures.length !== this.#count;
+    return this.#structures.length !== 1 + this.#nested.length;
   }
 
   /** Undefined: it was no object of these names after all. Throws what the packer throws. */
   encode(object: object): Buffer | undefined {
     if (this.#isSpoilt) return undefined;
     this.#object = object;
-    const bytes: Buffer = (this.#packr.pack as (value: unknown, options: number) => Buffer)(object, this.#room);
+    const room = RESERVE_START_SPACE | this.#front.length;
+    const bytes: Buffer = (this.#packr.pack as (value: unknown, options: number) => Buffer)(object, room);
     this.#object = undefined;
     if (this.#isSpoilt) return undefined;
     bytes.set(this.#front);
@@ -105,20 +94,10 @@ class Branch {
 }
 
 export class NamesFirstEncoder {
-  readonly #Packer: PackerClass;
-  readonly #options: PackerOptions;
-  readonly #plain: Packr;
   #root = new Branch();
   #branches = 0;
   /** That of the last object. */
   #last: Shape | undefined;
-
-  /** `plain` stores all objects as maps. */
-  constructor(Packer: PackerClass, options: PackerOptions, plain: Packr) {
-    this.#Packer = Packer;
-    this.#options = options;
-    this.#plain = plain;
-  }
 
   /** The bytes of an object of names that were met often; undefined for everything else. Throws what the packer throws. */
   encode(value: unknown): Buffer | undefined {
@@ -170,15 +149,15 @@ export class NamesFirstEncoder {
   #learn(object: object): Shape | undefined {
     const met: string[][] = [];
     try {
-      new this.#Packer({ ...this.#options, ...LIMITS, structures: met }).pack(object);
+      new MapRefusingPackr({ ...packerOptions, ...LIMITS, structures: met }).pack(object);
     } catch {
       return undefined; // there is a Map in it, or something that cannot be stored at all
     }
     for (const structures of [met, met.slice(0, 1)]) {
-      const packed = this.#plain.pack(structures);
+      const packed = plain.pack(structures);
       if (structures.length === 0 || HEADER + packed.length > MOST_FRONT) continue;
-      const front = Buffer.concat([Buffer.of(MARK, structures.length, packed.length, 0), packed]);
-      return new Shape(structures, front, this.#Packer, this.#options);
+      const front = Buffer.concat([Buffer.of(UNUSED, structures.length, packed.length, 0), packed]);
+      return new Shape(structures, front);
     }
     return undefined;
   }
@@ -207,21 +186,14 @@ const NO_STRUCTURE = Buffer.of(0x7f);
 const MOST_READERS = 1024;
 
 export class NamesFirstDecoder {
-  readonly #options: PackerOptions;
-  readonly #plain: Unpackr;
   #last: Reader | undefined;
   /** By the hash of the bytes that they begin with. */
   readonly #readers = new Map<number, Reader>();
   readonly #range = { start: 0, end: 0 };
 
-  constructor(options: PackerOptions, plain: Unpackr) {
-    this.#options = options;
-    this.#plain = plain;
-  }
-
   /** Whether bytes [start, end) are of this form. */
   isOne(memory: Uint8Array, start: number, end: number): boolean {
-    return end - start > HEADER && memory[start] === MARK && (memory[start + 1] as number) <= MOST_STRUCTURES;
+    return end - start > HEADER && memory[start] === UNUSED && (memory[start + 1] as number) <= MOST_STRUCTURES;
   }
 
   /** Precondition: `isOne`. Throws where they are damaged. */
@@ -237,11 +209,10 @@ export class NamesFirstDecoder {
 
   #find(memory: Uint8Array, start: number): Reader {
     const size = HEADER + ((memory[start + 2] as number) | ((memory[start + 3] as number) << 8));
-    let hash = 0x811c9dc5; // FNV-1a
-    for (let at = start; at < start + size; at++) hash = Math.imul(hash ^ (memory[at] as number), 0x01000193);
+    const hash = hashOfBytes(memory, start, size, false);
     let reader = this.#readers.get(hash);
     if (reader === undefined || !beginsWith(memory, start, reader.front)) {
-      reader = this.#reader(Buffer.from(memory.subarray(start, start + size)));
+      reader = this.#make(Buffer.from(memory.subarray(start, start + size)));
       if (this.#readers.size === MOST_READERS) this.#readers.clear();
       this.#readers.set(hash, reader);
     }
@@ -249,12 +220,12 @@ export class NamesFirstDecoder {
     return reader;
   }
 
-  #reader(front: Buffer): Reader {
-    const structures: unknown = this.#plain.unpack(front, { start: HEADER, end: front.length });
+  #make(front: Buffer): Reader {
+    const structures: unknown = plain.unpack(front, { start: HEADER, end: front.length });
     if (!Array.isArray(structures) || structures.length !== front[1] || !structures.every(isNames)) {
       throw new TypeError('the names of properties are damaged');
     }
-    const unpackr = new Unpackr({ ...this.#options, getStructures: () => structures, mapsAsObjects: true });
+    const unpackr = new Unpackr({ ...packerOptions, getStructures: () => structures, mapsAsObjects: true });
     // So that it asks for its structures now, and not in the middle of a value, which it would copy then.
     unpackr.unpack(NO_STRUCTURE);
     return { front, unpackr };

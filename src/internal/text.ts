@@ -39,11 +39,14 @@ export function hashOf(text: string): number {
 }
 
 /** The same of a string's stored form. */
-export function hashOfBytes(bytes: Buffer, start: number, size: number, utf16: boolean): number {
+export function hashOfBytes(bytes: Uint8Array, start: number, size: number, utf16: boolean): number {
   const end = start + size;
   let hash = 0x811c9dc5;
-  if (utf16) for (let i = start; i < end; i += 2) hash = Math.imul(hash ^ bytes.readUInt16LE(i), 0x01000193);
-  else for (let i = start; i < end; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193);
+  if (utf16) {
+    for (let i = start; i < end; i += 2) {
+      hash = Math.imul(hash ^ ((bytes[i] as number) | ((bytes[i + 1] as number) << 8)), 0x01000193);
+    }
+  } else for (let i = start; i < end; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193);
   return finish(hash);
 }
 
