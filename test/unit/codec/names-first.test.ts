@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { Unpackr } from 'msgpackr';
 import { describe, expect, it } from 'vitest';
 import { type Codec, EventStore, IntMap, msgpack } from '../../../src/index.js';
+import { hashOfBytes } from '../../../src/internal/text.js';
 import { type Random, withSeeds } from '../../support/random.js';
 import { tempFile } from '../../support/temp.js';
 
@@ -213,6 +214,21 @@ describe('msgpack({ namesFirst: true })', () => {
     ['no value', [MARK, 1, 4, 0, 0x91, 0x91, 0xa1, 0x61]],
   ])('refuses %s', (_, bytes) => {
     for (let i = 0; i < 2; i++) expect(() => msgpack().decode(Uint8Array.from(bytes))).toThrow();
+  });
+
+  it('tells names apart whose bytes have the same hash', () => {
+    const value = (name: string): Buffer =>
+      Buffer.from([MARK, 1, 11, 0, 0x91, 0x91, 0xa8, ...Buffer.from(name), 0x40, 5]);
+    const names = new Map<number, string>();
+    for (let i = 0; ; i++) {
+      const name = i.toString(36).padStart(8, '_');
+      const hash = hashOfBytes(value(name), 0, 15, false);
+      const other = names.get(hash);
+      names.set(hash, name);
+      if (other === undefined) continue;
+      for (const one of [name, other, name]) expect(msgpack().decode(value(one))).toEqual({ [one]: 5 });
+      return;
+    }
   });
 
   it('reads nothing behind a value', () => {
